@@ -1,0 +1,134 @@
+"""The composition root: settings in, Starlette app out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from idp import keys, routes
+from idp.factors.password import Cost
+from idp.hashing import PasswordHashing, PasswordPool
+from idp.keys import RELOAD_EVERY, Keys
+from idp.secret_keys import secret_keys
+from idp.services import Clock, Services, system_clock
+from idp.settings import Settings, SettingsError
+from idp.store import instance, open_database
+from idp.store.prune import prune
+from idp.store.seal import Sealer
+from idp.web import problems
+from idp.web.cors import Origins
+from idp.web.middleware import Front
+from idp.web.problems import problem_json, problem_page
+
+log = structlog.get_logger("idp.app")
+
+_BY_STATUS = {404: problems.NOT_FOUND, 405: problems.METHOD_NOT_ALLOWED, 413: problems.TOO_LARGE}
+
+
+async def open_services(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    hashing: PasswordHashing | None = None,
+    development: bool = False,
+) -> Services:
+    """Everything an endpoint needs, over a database that is migrated. `close_services` gives it back."""
+    sealer = Sealer(secret_keys(settings))
+    database = open_database(settings.database, settings.database_pool)
+    await database.connect()
+    now = clock()
+    await instance.ensure(database, sealer, now)
+    await keys.ensure(database, sealer, settings, now)
+    ring = Keys(await keys.load(database, sealer))
+    return Services(settings, database, sealer, ring, hashing or password_pool(settings), clock, development)
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Makes the data directory for us alone. Raises SettingsError where that cannot be."""
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"IDP_DATA_DIR: {settings.data_dir} cannot be made: {error.strerror}.") from None
+
+
+async def close_services(services: Services) -> None:
+    services.hashing.close()
+    await services.database.close()
+
+
+def password_pool(settings: Settings) -> PasswordPool:
+    cost = Cost(settings.password_memory_kib, settings.password_time_cost, settings.password_parallelism)
+    return PasswordPool(cost, settings.password_threads, settings.password_queue)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock = system_clock,
+    hashing: PasswordHashing | None = None,
+    development: bool = False,
+    more_routes: Sequence[BaseRoute] = (),
+) -> ASGIApp:
+    """The provider as an ASGI app; its services open and close with its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
+        services = await open_services(settings, clock=clock, hashing=hashing, development=development)
+        starlette.state.services = services
+        starlette.state.origins = Origins(services)
+        front.serve(services)
+        chores = asyncio.create_task(_chores(services))
+        try:
+            yield
+        finally:
+            chores.cancel()
+            with suppress(asyncio.CancelledError):
+                await chores
+            await close_services(services)
+
+    starlette = Starlette(
+        routes=[*routes.API, *routes.PAGES, *more_routes],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _refuse},
+    )
+    starlette.router.redirect_slashes = False
+    front = Front(starlette, routes.is_api)
+    return front
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for it alone
+    problem = _BY_STATUS.get(error.status_code, problems.BAD_REQUEST)
+    if routes.is_api(request.url.path):
+        response = problem_json(problem, "invalid_request")
+    else:
+        response = problem_page(request, problem)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _chores(services: Services) -> None:
+    """What a worker does beside answering: follows key rotations, looks after the database, removes what expired."""
+    pruned = services.clock()
+    reloaded = pruned
+    while True:
+        await asyncio.sleep(1)
+        now = services.clock()
+        try:
+            await services.database.maintain()
+            if now - reloaded >= RELOAD_EVERY - timedelta(seconds=1):
+                reloaded = now
+                await services.keys.reload(services.database, services.sealer)
+            if now - pruned >= services.settings.prune_interval:
+                pruned = now
+                await prune(services.database, now)
+        except Exception:  # a chore that fails is tried again; the worker goes on answering
+            log.exception("chore_failed")

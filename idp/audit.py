@@ -1,0 +1,79 @@
+"""The name of every security event, and recording one in the transaction of what it reports."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from idp.services import Services
+from idp.store import audit as audit_rows
+from idp.store.db import Transaction
+
+
+class Event(StrEnum):
+    """Each member's value is stable; its meaning stands in `docs/events.md`."""
+
+    SIGN_IN_SUCCEEDED = "sign_in.succeeded"
+    SIGN_IN_FAILED = "sign_in.failed"
+    SIGNED_OUT = "session.signed_out"
+    CONSENT_GIVEN = "consent.given"
+    CONSENT_DENIED = "consent.denied"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    CODE_ISSUED = "code.issued"
+    CODE_REDEEMED = "code.redeemed"
+    CODE_REFUSED = "code.refused"
+    CODE_REPLAYED = "code.replayed"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105  # the name of an event
+    REFRESH_ROTATED = "refresh.rotated"
+    REFRESH_REPEATED = "refresh.repeated"
+    REFRESH_REUSED = "refresh.reused"
+    PASSWORD_REHASHED = "password.rehashed"  # noqa: S105  # the name of an event
+    USER_CREATED = "user.created"
+    USER_UPDATED = "user.updated"
+    USER_PASSWORD_SET = "user.password_set"  # noqa: S105  # the name of an event
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
+    CLIENT_CREATED = "client.created"
+    CLIENT_UPDATED = "client.updated"
+    CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105  # the name of an event
+    CLIENT_DELETED = "client.deleted"
+    KEY_ROTATED = "key.rotated"
+    SECRETS_RESEALED = "secrets.resealed"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a request came from: the reference that the person was shown, and their address."""
+
+    reference: str | None
+    address: str | None
+
+
+COMMAND_LINE = Origin(None, None)
+
+
+async def record(
+    transaction: Transaction,
+    services: Services,
+    event: Event,
+    origin: Origin,
+    *,
+    user_id: str | None = None,
+    client_id: str | None = None,
+    grant_id: str | None = None,
+    session_id: str | None = None,
+    **details: Any,  # JSON values about the event, never personal and never a credential
+) -> None:
+    await audit_rows.add(
+        transaction,
+        services.sealer,
+        now=services.clock(),
+        event=event.value,
+        user_id=user_id,
+        personal={"address": origin.address} if origin.address else {},
+        request_id=origin.reference,
+        client_id=client_id,
+        grant_id=grant_id,
+        session_id=session_id,
+        details=details,
+    )

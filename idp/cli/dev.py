@@ -1,0 +1,20 @@
+"""`idp dev`: the provider with a demo app, a demo API, a demo user and a mail catcher, for trying it out."""
+
+import click
+
+from idp.cli.run import fail
+from idp.settings import SettingsError
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65533), default=8000, show_default=True, help="The provider's port.")
+@click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
+@click.option("--allow-remote", is_flag=True, help="Listen on an address that is not loopback.")
+def dev(port: int, host: str, allow_remote: bool) -> None:
+    """Try it out: development mode, with nothing to set up. Never for real data."""
+    from idp.dev.run import NotLoopback, PortTaken, run  # noqa: PLC0415  # production never imports it
+
+    try:
+        run(port, host, allow_remote=allow_remote)
+    except (NotLoopback, PortTaken, SettingsError) as error:
+        fail(str(error))

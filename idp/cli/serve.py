@@ -1,0 +1,101 @@
+"""`idp serve`, `idp migrate`, `idp prune`."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+from starlette.types import ASGIApp
+
+from idp import logs
+from idp.app import close_services, create_app, open_services, prepare_data_dir
+from idp.cli.run import fail, json_option, settings_for_serving, show, with_services
+from idp.settings import Settings, SettingsError, load
+from idp.store.db import StoreUnavailable
+from idp.store.instance import WrongSecretKey
+from idp.store.migrate import WrongSchema
+from idp.store.migrate import migrate as migrate_database
+from idp.store.prune import prune as prune_database
+from idp.store.seal import SealBroken
+
+_OPTIONS: dict[str, Any] = {
+    "http": "httptools",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": 30,
+}
+
+
+@click.command()
+@click.option("--host", help="The address to listen on.")
+@click.option("--port", type=int, help="The port to listen on.")
+@click.option("--workers", type=int, help="Worker processes.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate chain in PEM.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key in PEM.")
+def serve(host: str | None, port: int | None, workers: int | None, tls_cert: Path | None, tls_key: Path | None) -> None:
+    """Serve the provider."""
+    settings = settings_for_serving(host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key)
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        fail("IDP_TLS_CERT and IDP_TLS_KEY belong together: set both or neither.")
+    prepare(settings)
+    run(settings, f"{__name__}:from_environment")
+
+
+def prepare(settings: Settings) -> None:
+    """Everything that can be wrong is found here, before anything is served, and said in a sentence."""
+    logs.configure(settings)
+    try:
+        prepare_data_dir(settings)
+        migrate_database(settings.database)
+        asyncio.run(_open_and_close(settings))
+    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
+        fail(str(error))
+
+
+def run(settings: Settings, factory: str) -> None:
+    """`factory` names a function that makes the app: each worker calls it for itself."""
+    uvicorn.run(
+        factory,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        **_OPTIONS,
+    )
+
+
+def from_environment() -> ASGIApp:
+    """The app of a worker."""
+    settings = load()
+    logs.configure(settings)
+    return create_app(settings)
+
+
+async def _open_and_close(settings: Settings) -> None:
+    await close_services(await open_services(settings))
+
+
+@click.command()
+@json_option
+def migrate(as_json: bool) -> None:
+    """Bring the database to what this version expects."""
+    try:
+        settings = load(fallback={"issuer": "http://localhost:8000"})
+        prepare_data_dir(settings)
+        revision = migrate_database(settings.database)
+    except (SettingsError, StoreUnavailable, WrongSchema) as error:
+        fail(str(error))
+    show({"revision": revision}, as_json=as_json)
+
+
+@click.command()
+@json_option
+def prune(as_json: bool) -> None:
+    """Remove what has expired; a running server does it by itself."""
+    removed = with_services(lambda services: prune_database(services.database, services.clock()))
+    show(removed, as_json=as_json)

@@ -1,0 +1,264 @@
+"""`idp user`: people."""
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from idp import audit
+from idp.audit import COMMAND_LINE, Event
+from idp.cli.run import fail, json_option, show, show_list, with_services
+from idp.factors import password as password_rules
+from idp.factors.password import UnacceptablePassword
+from idp.protocol.claims import SCOPE_CLAIMS
+from idp.services import Services
+from idp.store import credentials, grants, sessions, users
+from idp.store.db import Transaction
+from idp.store.users import NotAnEmail, Person
+
+_FROM_ELSEWHERE = ("email", "email_verified", "updated_at")
+CLAIMS = frozenset(name for names in SCOPE_CLAIMS.values() for name in names if name not in _FROM_ELSEWHERE)
+_WHO = click.argument("who", metavar="EMAIL|ID")
+_CLAIM = click.option(
+    "--claim",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A claim of OpenID Connect, such as given_name=Ana.",
+)
+
+
+@click.group()
+def user() -> None:
+    """People who may sign in."""
+
+
+@dataclass(frozen=True)
+class _New:
+    email: str
+    claims: dict[str, Any]
+    password: str | None
+    verified: bool
+
+
+@user.command()
+@click.argument("email")
+@click.option("--name", help="What the person is called.")
+@_CLAIM
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--verified", is_flag=True, help="The address is known to be the person's.")
+@json_option
+def create(
+    email: str, name: str | None, pairs: tuple[str, ...], password_stdin: bool, verified: bool, as_json: bool
+) -> None:
+    """Create a person."""
+    claims = _claims(pairs) | ({"name": name} if name else {})
+    new = _New(email, claims, _read_password() if password_stdin else None, verified)
+    show(_record(with_services(lambda services: _create(services, new))), as_json=as_json)
+
+
+async def _create(services: Services, new: _New) -> Person:
+    encoded = None if new.password is None else await services.hashing.hash(_acceptable(new.password))
+    now = services.clock()
+    async with services.database.transaction() as transaction:
+        try:
+            user_id = await users.create(
+                transaction, services.sealer, new.email, new.claims, now, verified=new.verified
+            )
+        except NotAnEmail as error:
+            fail(f"{new.email!r} is not an e-mail address: {error}.")
+        if user_id is None:
+            fail(f"There is already a person with the address {new.email}.")
+        if encoded is not None:
+            await credentials.add(transaction, services.sealer, user_id, credentials.PASSWORD, {"hash": encoded}, now)
+        await _record_event(transaction, services, Event.USER_CREATED, user_id)
+    return await _find(services, user_id)
+
+
+@user.command("list")
+@json_option
+def list_users(as_json: bool) -> None:
+    """List everybody."""
+
+    async def work(services: Services) -> list[Person]:
+        return await users.listed(services.database)
+
+    records = [_record(person) for person in with_services(work)]
+    show_list(records, ("sub", "email", "name", "email_verified", "disabled_at"), as_json=as_json)
+
+
+@user.command("show")
+@_WHO
+@json_option
+def show_user(who: str, as_json: bool) -> None:
+    """Show one person."""
+    show(_record(with_services(lambda services: _find(services, who))), as_json=as_json)
+
+
+@user.command()
+@_WHO
+@click.option("--name", help="What the person is called.")
+@_CLAIM
+@json_option
+def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) -> None:
+    """Change a person's claims; an empty value removes one."""
+    changes = _claims(pairs) | ({"name": name} if name is not None else {})
+
+    async def work(services: Services) -> Person:
+        person = await _find(services, who)
+        claims = {name: value for name, value in (person.claims | changes).items() if value != ""}
+        async with services.database.transaction() as transaction:
+            await users.update_claims(transaction, person.id, claims, services.clock())
+            await _record_event(transaction, services, Event.USER_UPDATED, person.id)
+        return await _find(services, person.id)
+
+    show(_record(with_services(work)), as_json=as_json)
+
+
+@user.command("set-password")
+@_WHO
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@json_option
+def set_password(who: str, password_stdin: bool, as_json: bool) -> None:
+    """Set a person's password. Their sessions and tokens end."""
+    plain = _read_password() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+    async def work(services: Services) -> Person:
+        person = await _find(services, who)
+        encoded = await services.hashing.hash(_acceptable(plain))
+        await _replace_password(services, person, encoded)
+        return person
+
+    show(_record(with_services(work)), as_json=as_json)
+
+
+async def _replace_password(services: Services, person: Person, encoded: str) -> None:
+    now, data = services.clock(), {"hash": encoded}
+    async with services.database.transaction() as transaction:
+        transaction.durable()
+        stored = await credentials.find(transaction, services.sealer, person.id, credentials.PASSWORD)
+        if stored is None:
+            await credentials.add(transaction, services.sealer, person.id, credentials.PASSWORD, data, now)
+        elif not await credentials.replace(transaction, services.sealer, stored, data, now):
+            fail("Somebody else changed the password at the same moment.")
+        await _end_access(transaction, person.id, "password set", services)
+        await _record_event(transaction, services, Event.USER_PASSWORD_SET, person.id)
+
+
+@user.command()
+@_WHO
+@json_option
+def disable(who: str, as_json: bool) -> None:
+    """Keep a person from signing in. Their sessions and tokens end."""
+
+    async def work(services: Services) -> Person:
+        person = await _find(services, who)
+        async with services.database.transaction() as transaction:
+            if await users.disable(transaction, person.id, services.clock()):
+                await _end_access(transaction, person.id, "person disabled", services)
+                await _record_event(transaction, services, Event.USER_DISABLED, person.id)
+        return await _find(services, person.id)
+
+    show(_record(with_services(work)), as_json=as_json)
+
+
+@user.command()
+@_WHO
+@json_option
+def enable(who: str, as_json: bool) -> None:
+    """Let a disabled person sign in again; what was ended stays ended."""
+
+    async def work(services: Services) -> Person:
+        person = await _find(services, who)
+        async with services.database.transaction() as transaction:
+            if await users.enable(transaction, person.id):
+                await _record_event(transaction, services, Event.USER_ENABLED, person.id)
+        return await _find(services, person.id)
+
+    show(_record(with_services(work)), as_json=as_json)
+
+
+@user.command()
+@_WHO
+@json_option
+def delete(who: str, as_json: bool) -> None:
+    """Delete a person. The audit keeps a pseudonym; what was personal in it can no longer be read."""
+
+    async def work(services: Services) -> Person:
+        person = await _find(services, who)
+        async with services.database.transaction() as transaction:
+            await _record_event(transaction, services, Event.USER_DELETED, person.id)
+            await users.delete_user(transaction, person.id)
+        return person
+
+    person = with_services(work)
+    show({"sub": person.id, "deleted": True}, as_json=as_json)
+
+
+async def _end_access(transaction: Transaction, user_id: str, reason: str, services: Services) -> None:
+    now = services.clock()
+    await sessions.end_all_of(transaction, user_id, now)
+    await grants.end_of_user(transaction, user_id, reason, now)
+
+
+async def _record_event(transaction: Transaction, services: Services, event: Event, user_id: str) -> None:
+    await audit.record(transaction, services, event, COMMAND_LINE, user_id=user_id)
+
+
+async def _find(services: Services, who: str) -> Person:
+    person = await users.find(services.database, who) or await users.find_by_email(services.database, who)
+    if person is None:
+        fail(f"There is no person {who}.")
+    return person
+
+
+def _read_password() -> str:
+    """Exactly one newline at the end is dropped: it is the shell's, all else is the person's."""
+    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    return text.removesuffix("\n")
+
+
+def _acceptable(plain: str) -> str:
+    try:
+        password_rules.check_new(plain)
+    except UnacceptablePassword as error:
+        fail(f"That password cannot be used: {error}.")
+    return plain
+
+
+def _claims(pairs: tuple[str, ...]) -> dict[str, Any]:
+    claims: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or name not in CLAIMS:
+            raise click.UsageError(f"--claim {pair}: write NAME=VALUE with one of {', '.join(sorted(CLAIMS))}.")
+        claims[name] = _typed(name, value)
+    return claims
+
+
+def _typed(name: str, value: str) -> Any:  # a JSON value
+    """OpenID Connect Core section 5.1: address is an object, phone_number_verified a boolean, all else text."""
+    if name == "phone_number_verified":
+        return value.lower() == "true"
+    if name != "address" or not value:
+        return value
+    try:
+        parsed = json.loads(value) if value.startswith("{") else {"formatted": value}
+    except ValueError:
+        raise click.UsageError("--claim address: write text, or a JSON object.") from None
+    return parsed
+
+
+def _record(person: Person) -> dict[str, Any]:
+    return {
+        "sub": person.id,
+        "email": person.email,
+        "email_verified": person.email_verified_at is not None,
+        "name": person.claims.get("name"),
+        "claims": person.claims,
+        "created_at": person.created_at,
+        "updated_at": person.updated_at,
+        "disabled_at": person.disabled_at,
+    }

@@ -1,0 +1,1 @@
+"""Development mode only: a demo app, a demo API and a mail catcher. Production never imports this package."""

@@ -1,0 +1,230 @@
+"""A demo API that judges access tokens by the provider's published keys alone: they share no secret."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+from joserfc import jws, jwt
+from joserfc.errors import ExpiredTokenError
+from joserfc.jwk import RSAKey
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from idp.dev.headers import SecurityHeaders
+
+Clock = Callable[[], datetime]
+
+LEEWAY_SECONDS = 30
+SHORTEST_KEY = 2048
+KEYS_LIVE_BY_DEFAULT = timedelta(minutes=5)
+KEYS_LIVE_AT_MOST = timedelta(days=1)
+# Anybody can invent a kid, so an unknown one must not make us ask the provider each time.
+BETWEEN_LOOKS = timedelta(seconds=10)
+TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 section 4
+NOT_KEPT = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
+MAX_AGE = re.compile(r"\bmax-age=([0-9]{1,9})\b", re.IGNORECASE)
+# RFC 6750 section 2.1
+BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+
+class BearerError(Exception):
+    """The answer of RFC 6750 section 3.1; without an error code when the request carried no token."""
+
+    def __init__(self, status: int, error: str = "", description: str = "", scope: str = "") -> None:
+        super().__init__(description)
+        self.status = status
+        self.attributes = {"error": error, "error_description": description, "scope": scope}
+
+
+class KeysUnavailableError(Exception):
+    """The provider did not hand out its keys, which says nothing about the token."""
+
+
+class ProviderKeys:
+    """The provider's signing keys by kid, kept as long as its Cache-Control allows."""
+
+    def __init__(self, issuer: str, transport: httpx2.AsyncBaseTransport | None, clock: Clock) -> None:
+        self._issuer = issuer
+        self._transport = transport
+        self._clock = clock
+        self._keys: dict[str, RSAKey] = {}
+        self._fresh_until = self._next_look = datetime.min.replace(tzinfo=UTC)
+        self._lock = asyncio.Lock()
+
+    async def find(self, kid: str) -> RSAKey | None:
+        async with self._lock:
+            now = self._clock()
+            if now >= self._fresh_until or (kid not in self._keys and now >= self._next_look):
+                await self._fetch(now)
+            return self._keys.get(kid)
+
+    async def _fetch(self, now: datetime) -> None:
+        try:
+            self._keys, lifetime = await self._download()
+        except (httpx2.HTTPError, httpx2.InvalidURL, LookupError, TypeError, ValueError) as error:
+            raise KeysUnavailableError(str(error)) from error
+        self._next_look = now + BETWEEN_LOOKS
+        self._fresh_until = now + max(lifetime, BETWEEN_LOOKS)
+
+    async def _download(self) -> tuple[dict[str, RSAKey], timedelta]:
+        # trust_env: a proxy has no business between two programs on one machine.
+        async with httpx2.AsyncClient(transport=self._transport, trust_env=False) as http:
+            metadata = await http.get(f"{self._issuer}/.well-known/openid-configuration")
+            document = metadata.raise_for_status().json()
+            if document["issuer"] != self._issuer:  # OpenID Connect Discovery 1.0 section 4.3
+                raise ValueError("the discovery document names another issuer")
+            answer = await http.get(document["jwks_uri"])
+        jwks = answer.raise_for_status().json()["keys"]
+        keys = {jwk["kid"]: key for jwk in jwks if (key := usable_key(jwk))}
+        return keys, lifetime_of(answer.headers.get("cache-control", ""))
+
+
+def usable_key(jwk: Mapping[str, Any]) -> RSAKey | None:
+    """An RSA key meant for RS256 signatures, or nothing: a set may hold keys for other purposes."""
+    fits = jwk.get("kty") == "RSA" and jwk.get("use", "sig") == "sig" and jwk.get("alg", "RS256") == "RS256"
+    if not fits or not isinstance(jwk.get("kid"), str):
+        return None
+    key = RSAKey.import_key({"kty": "RSA", "n": jwk["n"], "e": jwk["e"]})
+    return key if key.public_key.key_size >= SHORTEST_KEY else None
+
+
+def lifetime_of(cache_control: str) -> timedelta:
+    if NOT_KEPT.search(cache_control):
+        return timedelta(0)
+    age = MAX_AGE.search(cache_control)
+    return min(timedelta(seconds=int(age[1])), KEYS_LIVE_AT_MOST) if age else KEYS_LIVE_BY_DEFAULT
+
+
+class TokenVerifier:
+    """The checks of RFC 9068 section 4, in its order."""
+
+    def __init__(self, issuer: str, audience: str, keys: ProviderKeys, clock: Clock) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._keys = keys
+        self._clock = clock
+
+    async def verify(self, token: str) -> dict[str, Any]:
+        key = await self._keys.find(signing_key_id(token))
+        if key is None:
+            raise BearerError(401, "invalid_token", "The provider publishes no key of that name")
+        try:
+            claims = jwt.decode(token, key, algorithms=["RS256"]).claims
+            self._registry().validate(claims)
+        except ExpiredTokenError as error:
+            raise BearerError(401, "invalid_token", "The token has expired") from error
+        except Exception as error:  # ValueError, RecursionError and more escape joserfc's own class
+            raise BearerError(401, "invalid_token", "The token is not valid for this API") from error
+        return claims
+
+    def _registry(self) -> jwt.JWTClaimsRegistry:
+        return jwt.JWTClaimsRegistry(
+            now=int(self._clock().timestamp()),
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": self._issuer},
+            aud={"essential": True, "value": self._audience},
+            exp={"essential": True},
+            iat={"essential": True},
+            sub={"essential": True},
+            client_id={"essential": True},
+            jti={"essential": True},
+        )
+
+
+def signing_key_id(token: str) -> str:
+    """The kid of a token whose header promises an RS256 access token; the signature will prove it."""
+    try:
+        header = jws.extract_compact(token.encode()).headers()
+        fits = header["alg"] == "RS256" and header["typ"].lower() in TOKEN_TYPES
+        kid = header["kid"]
+    except Exception as error:
+        raise BearerError(401, "invalid_token", "The token is not a signed access token") from error
+    if not fits or not isinstance(kid, str):
+        raise BearerError(401, "invalid_token", "The token is not an access token signed with RS256")
+    return kid
+
+
+def bearer_token(headers: Headers) -> str:
+    fields = headers.getlist("authorization")
+    if len(fields) > 1:
+        raise BearerError(400, "invalid_request", "The request carries more than one Authorization header")
+    if not fields or fields[0].split(" ")[0].lower() != "bearer":
+        raise BearerError(401)
+    match = BEARER.fullmatch(fields[0])
+    if match is None:
+        raise BearerError(401, "invalid_token", "The Authorization header holds no well-formed token")
+    return match["token"]
+
+
+def scopes_of(claims: Mapping[str, Any]) -> list[str]:
+    scope = claims.get("scope")
+    return scope.split() if isinstance(scope, str) else []
+
+
+def refusal(_: Request, error: Exception) -> Response:
+    if not isinstance(error, BearerError):
+        raise error
+    given = {name: value for name, value in error.attributes.items() if value}
+    challenge = ", ".join(f'{name}="{value}"' for name, value in {"realm": "demo-api", **given}.items())
+    body = given or {"message": "Send an access token: Authorization: Bearer ..."}
+    return JSONResponse(body, status_code=error.status, headers={"WWW-Authenticate": f"Bearer {challenge}"})
+
+
+def keys_unavailable(_: Request, _error: Exception) -> Response:
+    body = {"message": "The provider's keys cannot be fetched now, so no token can be judged."}
+    return JSONResponse(body, status_code=503, headers={"Retry-After": "5"})
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_demo_api(
+    *,
+    issuer: str,
+    audience: str,
+    required_scope: str | None,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    clock: Clock = utc_now,
+) -> Starlette:
+    verifier = TokenVerifier(issuer, audience, ProviderKeys(issuer, transport, clock), clock)
+
+    async def about(_: Request) -> Response:
+        return JSONResponse(
+            {
+                "name": "Demo API",
+                "what": "A resource server: it checks access tokens with the provider's published keys.",
+                "issuer": issuer,
+                "audience": audience,
+                "required_scope": required_scope,
+                "try": "GET /me with the header Authorization: Bearer <access token>",
+            }
+        )
+
+    async def me(request: Request) -> Response:
+        claims = await verifier.verify(bearer_token(request.headers))
+        granted = scopes_of(claims)
+        if required_scope is not None and required_scope not in granted:
+            raise BearerError(403, "insufficient_scope", "The token lacks a scope", required_scope)
+        return JSONResponse(
+            {
+                "sub": claims["sub"],
+                "client_id": claims["client_id"],
+                "scope": " ".join(granted),
+                "message": "The API checked the access token with the provider's published keys.",
+            }
+        )
+
+    return Starlette(
+        routes=[Route("/", about), Route("/me", me)],
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={BearerError: refusal, KeysUnavailableError: keys_unavailable},
+        max_body_size=1024,
+    )

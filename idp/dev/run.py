@@ -1,0 +1,234 @@
+"""Runs the provider, the demo app and the demo API in one process, with a demo user."""
+
+import asyncio
+import json
+import secrets
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import uvicorn
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from idp import logs
+from idp.app import close_services, create_app, open_services, prepare_data_dir
+from idp.dev.demo_api import create_demo_api
+from idp.dev.demo_app import create_demo_app
+from idp.dev.mailbox import Mailbox, mail_routes
+from idp.protocol import registration
+from idp.protocol.client_auth import hash_secret
+from idp.protocol.registration import Registration
+from idp.services import Services, system_clock
+from idp.settings import LOOPBACK_HOSTS, Settings, load
+from idp.store import clients, credentials, users
+from idp.store.migrate import migrate
+from idp.web.pages import render, static
+
+DEMO_EMAIL = "ana@example.test"
+DEMO_NAME = "Ana Example"
+_SCOPE = "openid profile email offline_access demo.read"
+_SITE = "Development sign-in"
+
+
+class NotLoopback(Exception):
+    """Development mode was asked to listen where others could reach it."""
+
+
+class PortTaken(Exception):
+    """A port is in use."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What was drawn for this data directory; kept in `development.json` there, mode 0600."""
+
+    client_id: str
+    client_secret: str
+    password: str
+    session_secret: str
+
+
+def run(port: int, host: str, *, allow_remote: bool) -> None:
+    """Serves until it is interrupted. Raises NotLoopback, PortTaken or SettingsError."""
+    if host not in LOOPBACK_HOSTS and not allow_remote:
+        raise NotLoopback(
+            f"Development mode listens on loopback only, not on {host}: it has a known user and shows what it should hide. "
+            "If you are sure, add --allow-remote."
+        )
+    issuer = f"http://localhost:{port}"
+    settings = load(issuer=issuer, port=port, name=_SITE, log_format="text")
+    logs.configure(settings)
+    with _listening(host, port) as sockets:
+        prepare_data_dir(settings)
+        migrate(settings.database)
+        asyncio.run(_serve(settings, sockets))
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[list[list[socket.socket]]]:
+    """The sockets of the three servers, bound before anything is made, so that a taken port is said at once."""
+    opened: list[list[socket.socket]] = []
+    try:
+        for each in (port, port + 1, port + 2):
+            opened.append(_bind(host, each))
+        yield opened
+    finally:
+        for listener in (listener for listeners in opened for listener in listeners):
+            listener.close()
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """`localhost` is both loopback addresses, where the machine has both."""
+    addresses = ("127.0.0.1", "::1") if host == "localhost" else (host,)
+    bound: list[socket.socket] = []
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+        except OSError as error:
+            if bound and error.errno != 98:
+                continue  # this machine has no IPv6
+            raise PortTaken(f"Port {port} is taken ({error.strerror}). Choose another: make run PORT=9000") from None
+        bound.append(listener)
+    return bound
+
+
+async def _serve(settings: Settings, sockets: list[list[socket.socket]]) -> None:
+    demo = await _prepare(settings)
+    app_url, api_url = _url(settings.port + 1), _url(settings.port + 2)
+    apps: tuple[ASGIApp, ...] = (
+        create_app(settings, development=True, more_routes=_mail(settings)),
+        create_demo_app(
+            issuer=settings.issuer,
+            client_id=demo.client_id,
+            client_secret=demo.client_secret,
+            app_url=app_url,
+            api_url=api_url,
+            session_secret=demo.session_secret,
+            render=_render,
+            static=Route("/static/{file}", static),
+        ),
+        create_demo_api(issuer=settings.issuer, audience=api_url, required_scope="demo.read"),
+    )
+    servers = [_Server(_config(app)) for app in apps]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop, servers)
+    announcing = asyncio.create_task(_announce(servers, settings, demo))
+    await asyncio.gather(*(server.serve(bound) for server, bound in zip(servers, sockets, strict=True)))
+    announcing.cancel()
+
+
+class _Server(uvicorn.Server):
+    """One of three in a process: the signals are handled once, for all of them."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        return nullcontext()
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _stop(servers: list[_Server]) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+async def _announce(servers: list[_Server], settings: Settings, demo: Demo) -> None:
+    while not all(server.started for server in servers):
+        await asyncio.sleep(0.02)
+    click.echo(
+        "\n".join(
+            (
+                "",
+                f"  Open  {_url(settings.port + 1)}  and sign in to the demo app as",
+                "",
+                f"      e-mail    {DEMO_EMAIL}",
+                f"      password  {demo.password}",
+                "",
+                f"  Provider      {settings.issuer}",
+                f"  Demo API      {_url(settings.port + 2)}",
+                f"  Mail catcher  {settings.issuer}/dev/mail",
+                "",
+                "  Development mode: not for real data. Ctrl-C stops it.",
+                "",
+            )
+        )
+    )
+
+
+async def _prepare(settings: Settings) -> Demo:
+    services = await open_services(settings, development=True)
+    try:
+        demo = _drawn(settings.data_dir / "development.json")
+        await _ensure_client(services, demo)
+        await _ensure_user(services, demo)
+    finally:
+        await close_services(services)
+    return demo
+
+
+def _drawn(path: Path) -> Demo:
+    if path.exists():
+        return Demo(**json.loads(path.read_text(encoding="utf-8")))
+    demo = Demo("demo-app", *(secrets.token_urlsafe(bytes_) for bytes_ in (32, 12, 32)))
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(demo)), encoding="utf-8")
+    return demo
+
+
+async def _ensure_client(services: Services, demo: Demo) -> None:
+    """The demo app's registration follows the ports."""
+    port, now = services.settings.port, services.clock()
+    wanted = Registration(
+        client_name="Demo app",
+        redirect_uris=(f"{_url(port + 1)}/callback",),
+        scope=_SCOPE,
+        audience=(_url(port + 2),),
+    )
+    client = registration.register(demo.client_id, wanted)
+    async with services.database.transaction() as transaction:
+        if not await clients.replace(transaction, client, now):
+            await clients.create(transaction, client, now)
+        secret_id = await clients.add_secret(transaction, client.client_id, hash_secret(demo.client_secret), now)
+        await clients.end_other_secrets(transaction, client.client_id, but=secret_id, until=now)
+
+
+async def _ensure_user(services: Services, demo: Demo) -> None:
+    now = services.clock()
+    if await users.find_by_email(services.database, DEMO_EMAIL) is not None:
+        return
+    encoded = await services.hashing.hash(demo.password)
+    async with services.database.transaction() as transaction:
+        claims = {"name": DEMO_NAME, "given_name": "Ana", "family_name": "Example"}
+        user_id = await users.create(transaction, services.sealer, DEMO_EMAIL, claims, now, verified=True)
+        if user_id is not None:
+            data = {"hash": encoded}
+            await credentials.add(transaction, services.sealer, user_id, credentials.PASSWORD, data, now)
+
+
+def _mail(settings: Settings) -> list[Route]:
+    return mail_routes(Mailbox(), _render, system_clock, origin=settings.issuer)
+
+
+def _render(template: str, context: Mapping[str, object]) -> str:
+    return render(template, {"site_name": _SITE, "development": True, "reference": "", **context})
+
+
+def _url(port: int) -> str:
+    return f"http://localhost:{port}"

@@ -1,0 +1,62 @@
+"""Passwords: argon2id, any Unicode, never trimmed (OWASP password storage: 19 MiB, two passes, one lane)."""
+
+import unicodedata
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+
+SALT_BYTES = 16
+MIN_LENGTH = 12
+MAX_LENGTH = 256
+AMR = "pwd"  # RFC 8176
+
+
+class UnacceptablePassword(Exception):
+    """A new password that breaks a rule; the text says which."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """argon2id's parameters; memory in KiB."""
+
+    memory_kib: int
+    time: int
+    parallelism: int
+
+
+def normalized(password: str) -> bytes:
+    """NFKC, as NIST SP 800-63B section 3.1.1.2 asks; a lone surrogate, which no keyboard sends, stays distinct."""
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def check_new(password: str) -> None:
+    """The rules for a password that is being set: a length, and nothing about its composition."""
+    if len(unicodedata.normalize("NFKC", password)) < MIN_LENGTH:
+        message = f"a password needs at least {MIN_LENGTH} characters"
+        raise UnacceptablePassword(message)
+    if len(password) > MAX_LENGTH:
+        message = f"a password has at most {MAX_LENGTH} characters"
+        raise UnacceptablePassword(message)
+
+
+def hash_password(password: str, cost: Cost, salt: bytes) -> str:
+    return _hasher(cost).hash(normalized(password), salt=salt)
+
+
+def verify(encoded: str, password: str) -> bool:
+    """Whether it is the password; False too for a hash that is malformed."""
+    if len(password) > MAX_LENGTH * 4:
+        return False
+    try:
+        return PasswordHasher().verify(encoded, normalized(password))
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def needs_rehash(encoded: str, cost: Cost) -> bool:
+    return _hasher(cost).check_needs_rehash(encoded)
+
+
+def _hasher(cost: Cost) -> PasswordHasher:
+    return PasswordHasher(cost.time, cost.memory_kib, cost.parallelism, salt_len=SALT_BYTES, type=Type.ID)

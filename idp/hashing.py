@@ -1,0 +1,75 @@
+"""Passwords are hashed in a small pool of their own, so that a storm of sign-ins cannot stop token traffic.
+
+A bounded number of threads at nice 19, and a bounded queue: memory is bounded, and who comes beyond it is told to
+come back.
+"""
+
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from idp.factors import password
+from idp.factors.password import Cost
+
+T = TypeVar("T")
+
+
+class Overloaded(Exception):
+    """More passwords wait than may; try again soon."""
+
+
+class PasswordHashing(Protocol):
+    """What signing in needs of password hashing."""
+
+    async def hash(self, plain: str) -> str: ...
+
+    async def verify(self, encoded: str | None, plain: str) -> bool: ...
+
+    def outdated(self, encoded: str) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class PasswordPool:
+    """argon2id in threads. The decoy that stands in for an unknown person is a real hash of the same cost."""
+
+    def __init__(self, cost: Cost, threads: int, queue: int) -> None:
+        self._cost = cost
+        self._places = threads + queue
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_be_nice)
+        self._decoy = password.hash_password(secrets.token_urlsafe(32), cost, secrets.token_bytes(password.SALT_BYTES))
+
+    async def hash(self, plain: str) -> str:
+        salt = secrets.token_bytes(password.SALT_BYTES)
+        return await self._run(lambda: password.hash_password(plain, self._cost, salt))
+
+    async def verify(self, encoded: str | None, plain: str) -> bool:
+        """Whether it is the password. Where there is no hash, as much work is done, and the answer is no."""
+        right = await self._run(lambda: password.verify(encoded or self._decoy, plain))
+        return right and encoded is not None
+
+    def outdated(self, encoded: str) -> bool:
+        return password.needs_rehash(encoded, self._cost)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._places <= 0:
+            message = "too many passwords are being checked"
+            raise Overloaded(message)
+        self._places -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        future.add_done_callback(self._release)
+        return await asyncio.shield(future)
+
+    def _release(self, _: object) -> None:
+        self._places += 1
+
+
+def _be_nice() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

@@ -1,0 +1,130 @@
+"""Signing keys: made, loaded, rotated, published, and the only signing there is.
+
+A key is `next` (published, not used), `current` (signs) and `retired` (published until the last token it signed has
+expired). Rotation moves each one on. A key is published at least as long before its first use as anybody may cache
+the JWKS, so that no client ever sees a signature by a key it does not have.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from idp.settings import Settings
+from idp.store import keys as stored_keys
+from idp.store.db import Database
+from idp.store.ids import new_id
+from idp.store.keys import StoredKey
+from idp.store.seal import Sealer
+
+ALGORITHM = "RS256"
+RELOAD_EVERY = timedelta(seconds=5)
+CLOCK_SKEW = timedelta(seconds=60)
+
+
+class RotationTooEarly(Exception):
+    """The next key has not been published for long enough; the text says when it will have been."""
+
+
+class RotatedElsewhere(Exception):
+    """Somebody else rotated at the same moment."""
+
+
+@dataclass(frozen=True)
+class Ring:
+    """The keys as one worker uses them. `jwks` is the document as it is served; `states` tells whether they changed."""
+
+    kid: str
+    signer: RSAKey
+    published: KeySet
+    jwks: bytes
+    states: tuple[tuple[str, bool, bool], ...]
+
+
+class Keys:
+    """Holds the ring of this worker. `reload` follows rotations made elsewhere."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+
+    def sign(self, claims: dict[str, Any], typ: str) -> str:
+        ring = self.ring
+        return jwt.encode({"alg": ALGORITHM, "kid": ring.kid, "typ": typ}, claims, ring.signer)
+
+    async def reload(self, database: Database, sealer: Sealer) -> bool:
+        """Whether the ring changed. Reads a few columns; opens keys only where something did."""
+        if await stored_keys.kids(database) == self.ring.states:
+            return False
+        self.ring = await load(database, sealer)
+        return True
+
+
+async def load(database: Database, sealer: Sealer) -> Ring:
+    found = await stored_keys.stored(database, sealer)
+    current = next(key for key in found if key.state == "current")
+    parsed = {
+        key.kid: RSAKey.import_key(key.private_key, {"kid": key.kid, "use": "sig", "alg": ALGORITHM}) for key in found
+    }
+    public = [parsed[key.kid].as_dict(private=False) for key in found]
+    return Ring(
+        kid=current.kid,
+        signer=parsed[current.kid],
+        published=KeySet([RSAKey.import_key(key) for key in public]),
+        jwks=json.dumps({"keys": public}, separators=(",", ":")).encode(),
+        states=tuple((key.kid, key.active_at is not None, key.retired_at is not None) for key in found),
+    )
+
+
+async def ensure(database: Database, sealer: Sealer, settings: Settings, now: datetime) -> None:
+    """Makes the first current key and the first next one, where they are missing."""
+    states = await stored_keys.kids(database)
+    has_current = any(active and not retired for _, active, retired in states)
+    has_next = any(not active for _, active, _ in states)
+    if has_current and has_next:
+        return
+    new = [await _generate(settings, now) for _ in range(2)]
+    async with database.transaction() as transaction:
+        if not has_current:
+            await stored_keys.add(transaction, sealer, replace(new[0], active_at=now))
+        if not has_next:
+            await stored_keys.add(transaction, sealer, new[1])
+
+
+async def rotate(database: Database, sealer: Sealer, settings: Settings, now: datetime, *, early: bool = False) -> str:
+    """Makes the next key current; the kid that signs from now on.
+
+    Raises RotationTooEarly where somebody may still cache a JWKS without it, unless `early`: for a key that leaked.
+    """
+    fresh = await _generate(settings, now)
+    found = await stored_keys.stored(database, sealer)
+    coming = next(key for key in found if key.state == "next")
+    current = next(key for key in found if key.state == "current")
+    ready = coming.created_at + settings.jwks_max_age + RELOAD_EVERY
+    if now < ready and not early:
+        message = f"the next key is published since {coming.created_at:%H:%M:%S} UTC and may be used from {ready:%H:%M:%S} UTC on"
+        raise RotationTooEarly(message)
+    async with database.transaction() as transaction:
+        moved = await stored_keys.retire(transaction, current.kid, now, now + _published_after(settings))
+        moved = moved and await stored_keys.activate(transaction, coming.kid, now)
+        if not moved or not await stored_keys.add(transaction, sealer, fresh):
+            message = "somebody else rotated the keys at the same moment; look at `idp key list`"
+            raise RotatedElsewhere(message)
+    return coming.kid
+
+
+def _published_after(settings: Settings) -> timedelta:
+    """How long a retired key is still needed: a worker may sign with it until it reloads, and then tokens must expire."""
+    longest = max(settings.access_token_lifetime, settings.id_token_lifetime)
+    return longest + settings.jwks_max_age + RELOAD_EVERY + CLOCK_SKEW
+
+
+async def _generate(settings: Settings, now: datetime) -> StoredKey:
+    private = await asyncio.to_thread(rsa.generate_private_key, 65537, settings.signing_key_bits)
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return StoredKey(new_id(now), ALGORITHM, pem, now, None, None, None)

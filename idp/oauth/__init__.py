@@ -1,0 +1,1 @@
+"""Door 1, for apps: authorize, token, userinfo, JWKS and discovery."""

@@ -1,0 +1,19 @@
+"""The shared first phase of an endpoint that apps call: read the form, authenticate the client."""
+
+from starlette.requests import Request
+
+from idp.protocol import client_auth
+from idp.protocol.clients import Client
+from idp.protocol.params import Params
+from idp.services import Services
+from idp.store import clients
+from idp.web.origin import note
+
+
+async def authenticate(request: Request, services: Services, parameters: Params) -> Client:
+    """The authenticated client, or InvalidClient. A cookie is never looked at."""
+    credentials = client_auth.read(request.headers.get("authorization"), parameters)
+    client, secret_hashes = await clients.find_with_secrets(services.database, credentials.client_id, services.clock())
+    if client is not None:
+        note(request, client_id=client.client_id)
+    return client_auth.check(credentials, client, secret_hashes)

@@ -1,0 +1,74 @@
+"""The userinfo endpoint (OpenID Connect Core section 5.3), and the errors of bearer tokens (RFC 6750 section 3)."""
+
+import json
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.protocol import claims, jwt
+from idp.protocol.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError
+from idp.services import services_of
+from idp.store import grants
+from idp.web import cors, forms
+from idp.web.origin import note
+from idp.web.pages import reference_of
+
+log = structlog.get_logger("idp.userinfo")
+
+_NO_TOKEN = "No access token was sent."  # noqa: S105  # a sentence
+
+
+async def userinfo(request: Request) -> Response:
+    try:
+        answer = await _userinfo(request)
+    except OAuthError as error:
+        log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
+        return await cors.for_registered(request, _refusal(error))
+    return await cors.for_registered(request, Response(answer, media_type="application/json"))
+
+
+async def _userinfo(request: Request) -> str:
+    services, now = services_of(request), services_of(request).clock()
+    token = jwt.verify(
+        await _bearer(request),
+        services.keys.ring.published,
+        typ=jwt.ACCESS_TOKEN_TYPE,
+        issuer=services.settings.issuer,
+        audience=None,  # userinfo serves the tokens of every API; what it gives is what their scope says
+        now=int(now.timestamp()),
+    )
+    scope = tuple(str(token.get("scope", "")).split())
+    note(request, client_id=str(token.get("client_id", "")))
+    grant_id = token.get("grant")
+    if not isinstance(grant_id, str) or "openid" not in scope:
+        raise InsufficientScope("The access token does not have the scope openid.")
+    holder = await grants.holder(services.database, grant_id, now, services.settings.session_idle_lifetime)
+    if holder is None or holder.user_id != token.get("sub"):
+        raise InvalidToken("The access token is not valid.", "its grant, person, client or session has ended")
+    return json.dumps(claims.userinfo(holder.user_id, scope, holder.claims))
+
+
+async def _bearer(request: Request) -> str:
+    """The token from the header or, by POST, from the body; exactly one of them (RFC 6750 section 2)."""
+    scheme, _, in_header = request.headers.get("authorization", "").partition(" ")
+    in_body = None
+    if request.method == "POST" and request.headers.get("content-type") and await request.body():
+        parameters = await forms.read(request)
+        parameters.refuse_repeated()
+        in_body = parameters.get("access_token")
+    found = in_header.strip() if scheme.lower() == "bearer" else None
+    if found and in_body:
+        raise InvalidRequest("The access token was sent in more than one way.")
+    if not found and not in_body:
+        raise InvalidToken(_NO_TOKEN)
+    return found or in_body or ""
+
+
+def _refusal(error: OAuthError) -> Response:
+    challenge = "Bearer"
+    if error.description != _NO_TOKEN:  # RFC 6750 section 3.1: no error code where no token was sent
+        challenge = f'Bearer error="{error.error}", error_description="{error.description}"'
+    if isinstance(error, InsufficientScope):
+        challenge += ', scope="openid"'
+    return Response(status_code=error.status, headers={"WWW-Authenticate": challenge})

@@ -1,0 +1,184 @@
+"""The authorization request: an ordered list of checks that reads like the specification."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from idp.protocol import pkce, redirects, scopes
+from idp.protocol.clients import AUTHORIZATION_CODE, Client
+from idp.protocol.errors import (
+    InvalidRequest,
+    OAuthError,
+    RegistrationNotSupported,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    UnauthorizedClient,
+    UnknownClient,
+    UnregisteredRedirectUri,
+    UnsupportedResponseType,
+)
+from idp.protocol.params import Params
+from idp.protocol.redirects import ReturnAddress
+
+RESPONSE_TYPES = ("code",)
+RESPONSE_MODES = ("query", "form_post")
+PROMPTS = ("none", "login", "consent")
+MAX_STATE = 2048
+MAX_NONCE = 1024
+MAX_LOGIN_HINT = 320
+_SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """A request in which every value has been judged. `max_age` is in seconds; `code_challenge` is S256."""
+
+    client_id: str
+    redirect_uri: str
+    response_mode: str
+    scope: tuple[str, ...]
+    state: str | None
+    nonce: str | None
+    code_challenge: str | None
+    prompt: tuple[str, ...]
+    max_age: int | None
+    login_hint: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "AuthorizationRequest":
+        return cls(**{**stored, "scope": tuple(stored["scope"]), "prompt": tuple(stored["prompt"])})
+
+
+@dataclass(frozen=True)
+class AnswerTo:
+    """All that an answer to the app needs, known before the rest of the request is judged."""
+
+    address: ReturnAddress
+    response_mode: str
+    state: str | None
+
+
+class Refused(Exception):  # a carrier of an OAuthError, not an error of its own
+    """A refusal that the app is to be told at a validated address."""
+
+    def __init__(self, error: OAuthError, answer_to: AnswerTo) -> None:
+        super().__init__(error.description)
+        self.error = error
+        self.answer_to = answer_to
+
+
+def client_id_of(params: Params) -> str:
+    """Which client asks. UnknownClient where that is not said exactly once."""
+    client_id = params.get("client_id")
+    if "client_id" in params.repeated:
+        raise UnknownClient("The parameter client_id was sent more than once.")
+    if client_id is None:
+        raise UnknownClient("The parameter client_id is missing.")
+    return client_id
+
+
+def judge(params: Params, client: Client) -> tuple[AuthorizationRequest, AnswerTo]:
+    """The judged request and where its answer goes.
+
+    The redirect_uri comes first: until it is known to be registered, every refusal is an OAuthError to show to the
+    person (RFC 9700 section 4.11.2). After that a refusal is `Refused`, and the app is told.
+    """
+    if "redirect_uri" in params.repeated:
+        raise UnregisteredRedirectUri("The parameter redirect_uri was sent more than once.")
+    address = redirects.return_address(client, params.get("redirect_uri"))
+    answer_to = AnswerTo(address, _mode_for_errors(params), _state_for_errors(params))
+    try:
+        return _judge_rest(params, client, address), answer_to
+    except OAuthError as error:
+        raise Refused(error, answer_to) from error
+
+
+def _judge_rest(params: Params, client: Client, address: ReturnAddress) -> AuthorizationRequest:
+    params.refuse_repeated()
+    state = _bounded(params, "state", MAX_STATE)
+    response_mode = _response_mode(params)
+    _refuse_unsupported(params)
+    _response_type(params, client)
+    scope = scopes.granted(params.get("scope"), client.scope)
+    challenge = pkce.check_challenge(
+        params.get("code_challenge"), params.get("code_challenge_method"), required=client.pkce_required
+    )
+    return AuthorizationRequest(
+        client_id=client.client_id,
+        redirect_uri=address.redirect_uri,
+        response_mode=response_mode,
+        scope=scope,
+        state=state,
+        nonce=_bounded(params, "nonce", MAX_NONCE),
+        code_challenge=challenge,
+        prompt=_prompt(params),
+        max_age=_max_age(params),
+        login_hint=(params.get("login_hint") or "")[:MAX_LOGIN_HINT] or None,
+    )
+
+
+def _state_for_errors(params: Params) -> str | None:
+    """RFC 6749 section 4.1.2.1: state comes back with an error too, unless it is itself what is wrong."""
+    state = params.get("state")
+    return None if "state" in params.repeated or (state and len(state) > MAX_STATE) else state
+
+
+def _mode_for_errors(params: Params) -> str:
+    mode = params.get("response_mode")
+    return mode if mode in RESPONSE_MODES and "response_mode" not in params.repeated else "query"
+
+
+def _response_mode(params: Params) -> str:
+    """OAuth 2.0 Multiple Response Types section 2.1 and Form Post Response Mode."""
+    mode = params.get("response_mode") or "query"
+    if mode not in RESPONSE_MODES:
+        raise InvalidRequest("The parameter response_mode must be query or form_post.")
+    return mode
+
+
+def _refuse_unsupported(params: Params) -> None:
+    """OpenID Connect Core sections 6 and 7.2.1: what is not supported is refused under its own name."""
+    if params.get("request") is not None:
+        raise RequestNotSupported("The parameter request is not supported.")
+    if params.get("request_uri") is not None:
+        raise RequestUriNotSupported("The parameter request_uri is not supported.")
+    if params.get("registration") is not None:
+        raise RegistrationNotSupported("The parameter registration is not supported.")
+
+
+def _response_type(params: Params, client: Client) -> None:
+    """RFC 6749 section 3.1.1; implicit and hybrid do not exist (RFC 9700 section 2.1.2)."""
+    if params.require("response_type") not in RESPONSE_TYPES:
+        raise UnsupportedResponseType("The parameter response_type must be code.")
+    if not client.may_use(AUTHORIZATION_CODE):
+        raise UnauthorizedClient("This client may not use the authorization code grant.")
+
+
+def _bounded(params: Params, name: str, limit: int) -> str | None:
+    value = params.get(name)
+    if value is not None and len(value) > limit:
+        raise InvalidRequest(f"The parameter {name} is too long.")
+    return value
+
+
+def _prompt(params: Params) -> tuple[str, ...]:
+    """OpenID Connect Core section 3.1.2.1."""
+    prompts = tuple(dict.fromkeys((params.get("prompt") or "").split()))
+    if not set(prompts) <= set(PROMPTS):
+        raise InvalidRequest("The parameter prompt holds a value that is not supported.")
+    if "none" in prompts and len(prompts) > 1:
+        raise InvalidRequest("The parameter prompt holds none together with another value.")
+    return prompts
+
+
+def _max_age(params: Params) -> int | None:
+    value = params.get("max_age")
+    if value is None:
+        return None
+    if not _SECONDS.fullmatch(value):
+        raise InvalidRequest("The parameter max_age must be a whole number of seconds, at most nine digits.")
+    return int(value)

@@ -1,0 +1,52 @@
+"""What a client is, and what the profile it follows demands of it."""
+
+from dataclasses import dataclass
+
+AUTHORIZATION_CODE = "authorization_code"
+REFRESH_TOKEN = "refresh_token"  # noqa: S105  # the name of a grant type
+CLIENT_CREDENTIALS = "client_credentials"
+
+BASIC = "client_secret_basic"
+POST = "client_secret_post"
+NONE = "none"
+AUTH_METHODS = (BASIC, POST, NONE)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A row of the table of profiles: what a confidential client of this profile must do. Public ones need PKCE always."""
+
+    pkce_required: bool
+
+
+PROFILES = {
+    "oauth2.1": Profile(pkce_required=True),
+    "oidc-certified": Profile(pkce_required=False),
+}
+DEFAULT_PROFILE = "oauth2.1"
+
+
+@dataclass(frozen=True)
+class Client:
+    """A registered client, with the names of RFC 7591 section 2."""
+
+    client_id: str
+    client_name: str
+    token_endpoint_auth_method: str
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    scope: tuple[str, ...]
+    audience: tuple[str, ...]
+    profile: str
+
+    @property
+    def public(self) -> bool:
+        return self.token_endpoint_auth_method == NONE
+
+    @property
+    def pkce_required(self) -> bool:
+        return self.public or PROFILES[self.profile].pkce_required
+
+    def may_use(self, grant_type: str) -> bool:
+        return grant_type in self.grant_types

@@ -1,0 +1,79 @@
+"""Scopes: their syntax, what the standard ones mean to a person, and which of them a request gets."""
+
+import re
+from dataclasses import dataclass
+
+from idp.protocol.errors import InvalidScope
+
+OPENID = "openid"
+OFFLINE_ACCESS = "offline_access"
+MAX_SCOPES = 64
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
+
+
+@dataclass(frozen=True)
+class ScopeText:
+    """A scope in words that a person understands: `title` short, `line` one sentence."""
+
+    title: str
+    line: str
+
+
+STANDARD = {
+    "openid": ScopeText("Know that it is you", "A number that stands for you here, and when you signed in."),
+    "profile": ScopeText("Your profile", "Your name and what else you put in your profile."),
+    "email": ScopeText("Your e-mail address", "The address, and whether it has been confirmed."),
+    "address": ScopeText("Your postal address", "The address in your profile."),
+    "phone": ScopeText("Your phone number", "The number, and whether it has been confirmed."),
+    "offline_access": ScopeText("Stay connected", "It keeps this access while you are away, until you withdraw it."),
+}
+USER_SCOPES = frozenset(STANDARD)
+
+
+def describe(scope: str) -> ScopeText:
+    return STANDARD.get(scope) or ScopeText(scope, "A permission that the app defines itself.")
+
+
+def parse(text: str) -> tuple[str, ...]:
+    """The scopes of a request in their order, each once (RFC 6749 section 3.3)."""
+    scopes = tuple(dict.fromkeys(part for part in text.split(" ") if part))
+    if len(scopes) > MAX_SCOPES or not all(_SCOPE_TOKEN.fullmatch(scope) for scope in scopes):
+        raise InvalidScope("The parameter scope is malformed.")
+    return scopes
+
+
+def granted(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """What an authorization request gets: what it asked for and the client may have.
+
+    Without the parameter it gets the client's default, all that the client may have but for offline_access, which
+    has to be asked for (OpenID Connect Core section 11). Scopes that the client may not have are left out
+    (OpenID Connect Core section 3.1.2.1); InvalidScope where nothing remains.
+    """
+    if requested is None:
+        scopes = tuple(scope for scope in allowed if scope != OFFLINE_ACCESS)
+    else:
+        scopes = tuple(scope for scope in parse(requested) if scope in allowed)
+    if not scopes:
+        raise InvalidScope("The parameter scope names no scope that this client may have.")
+    return scopes
+
+
+def narrowed(requested: str | None, before: tuple[str, ...]) -> tuple[str, ...]:
+    """What a refresh gets: what was granted, or less (RFC 6749 section 6)."""
+    if requested is None:
+        return before
+    scopes = parse(requested)
+    if not scopes or not set(scopes) <= set(before):
+        raise InvalidScope("The parameter scope asks for more than was granted.")
+    return scopes
+
+
+def for_client(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """What client_credentials gets: nothing that belongs to a person. May be empty."""
+    own = tuple(scope for scope in allowed if scope not in USER_SCOPES)
+    if requested is None:
+        return own
+    asked = tuple(scope for scope in parse(requested) if scope not in USER_SCOPES)
+    if not set(asked) <= set(own):
+        raise InvalidScope("The parameter scope names a scope that this client may not have.")
+    return asked

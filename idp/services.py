@@ -1,0 +1,38 @@
+"""What an endpoint receives: everything it may use, passed explicitly."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from starlette.requests import HTTPConnection
+
+from idp.hashing import PasswordHashing
+from idp.keys import Keys
+from idp.settings import Settings
+from idp.store.db import Database
+from idp.store.seal import Sealer
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Services:
+    """`development` is true under `idp dev` alone."""
+
+    settings: Settings
+    database: Database
+    sealer: Sealer
+    keys: Keys
+    hashing: PasswordHashing
+    clock: Clock
+    development: bool
+
+
+def services_of(request: HTTPConnection) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)  # noqa: S101  # app.py puts it there
+    return services

@@ -1,0 +1,270 @@
+"""What an operator can set: read once from the environment, files and one TOML file, checked, frozen."""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "IDP_"
+FILE_SUFFIX = "_FILE"
+CONFIG = "IDP_CONFIG"
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+MIN_SECRET_KEY = 32
+_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the text says which one, why, and what to write instead."""
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if isinstance(value, timedelta):
+        return value
+    message = "write a duration as a number and a unit, such as 90s, 15m, 12h or 30d"
+    raise ValueError(message)
+
+
+def _listed(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """Each field is a setting; its description is what `docs/settings.md` says of it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: str = Field(description="The public URL of the provider, such as https://id.example.com.")
+    name: str = Field("", description="What people see as the name of the provider; by default the issuer's host.")
+    data_dir: Path = Field(Path("data"), description="Where the provider keeps its files; made with mode 0700.")
+    database_url: str = Field(
+        "", description="sqlite:///FILE or postgresql://...; by default idp.db in the data directory."
+    )
+    database_pool: int = Field(10, ge=1, le=200, description="Connections to PostgreSQL that one worker holds at most.")
+    secret_key: Listed = Field(
+        (),
+        description="The sealing keys, comma-separated, the newest first; by default a file made on first start.",
+        json_schema_extra={"secret": True},
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
+    workers: int = Field(1, ge=1, le=256, description="Worker processes; one for each core is a good number.")
+    tls_cert: Path | None = Field(None, description="A certificate chain in PEM, where no proxy terminates TLS.")
+    tls_key: Path | None = Field(None, description="The certificate's private key in PEM.")
+    code_lifetime: Duration = Field(
+        timedelta(seconds=60), description="How long an authorization code may be redeemed."
+    )
+    attempt_lifetime: Duration = Field(timedelta(minutes=30), description="How long a person may take to sign in.")
+    session_idle_lifetime: Duration = Field(timedelta(hours=12), description="A session unused for so long ends.")
+    session_absolute_lifetime: Duration = Field(
+        timedelta(days=14), description="A session ends after so long in any case."
+    )
+    refresh_idle_lifetime: Duration = Field(timedelta(days=30), description="A refresh token unused for so long ends.")
+    refresh_absolute_lifetime: Duration = Field(
+        timedelta(days=180), description="A family of refresh tokens ends after so long in any case."
+    )
+    refresh_grace: Duration = Field(
+        timedelta(seconds=10),
+        description="How long the refresh token before the current one gets the same successor again; 0s to 60s.",
+    )
+    access_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an access token is valid.")
+    id_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an ID token is valid.")
+    signing_key_bits: Literal[2048, 3072] = Field(2048, description="The size of new RSA signing keys.")
+    jwks_max_age: Duration = Field(
+        timedelta(minutes=5),
+        description="How long others may cache the JWKS; a key is published at least so long before use.",
+    )
+    password_memory_kib: int = Field(19456, ge=8192, le=1048576, description="argon2id's memory for one password.")
+    password_time_cost: int = Field(2, ge=1, le=20, description="argon2id's passes over its memory.")
+    password_parallelism: int = Field(1, ge=1, le=16, description="argon2id's lanes.")
+    password_threads: int = Field(2, ge=1, le=64, description="Passwords that one worker hashes at the same time.")
+    password_queue: int = Field(
+        32, ge=0, le=10000, description="Passwords that may wait for a thread; beyond it the answer is 503."
+    )
+    prune_interval: Duration = Field(timedelta(minutes=10), description="How often a worker removes what has expired.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line to log.")
+    log_format: Literal["json", "text"] = Field(
+        "json", description="One JSON object a line, or text for a person to read."
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer_is_an_origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname or "@" in parts.netloc:
+            message = "write a URL such as https://id.example.com"
+            raise ValueError(message)
+        if parts.path or parts.query or parts.fragment or value.endswith(("/", "?", "#")):
+            message = f"it has no path and no slash at its end: write {parts.scheme}://{parts.netloc}"
+            raise ValueError(message)
+        if value != value.lower() or not value.isascii():
+            message = "write it in lower case, international names in their xn-- form"
+            raise ValueError(message)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+            message = "http is for loopback addresses only; people's passwords need https"
+            raise ValueError(message)
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret_keys_are_long(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(len(key) < MIN_SECRET_KEY for key in value):
+            message = f"each key needs at least {MIN_SECRET_KEY} characters; `openssl rand -base64 32` makes one"
+            raise ValueError(message)
+        return value
+
+    @field_validator("refresh_grace")
+    @classmethod
+    def _grace_is_short(cls, value: timedelta) -> timedelta:
+        if value > timedelta(seconds=60):
+            message = "at most 60s"
+            raise ValueError(message)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_is_known(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql://")):
+            message = "write sqlite:///FILE or postgresql://USER@HOST/NAME"
+            raise ValueError(message)
+        return value
+
+    @classmethod
+    def settings_customise_sources(  # the parameters are the library's
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the provider by https."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def loopback(self) -> bool:
+        return urlsplit(self.issuer).hostname in LOOPBACK_HOSTS
+
+    @property
+    def issuer_port(self) -> int:
+        return urlsplit(self.issuer).port or (443 if self.secure else 80)
+
+    @property
+    def site_name(self) -> str:
+        return self.name or urlsplit(self.issuer).hostname or self.issuer
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'idp.db'}"
+
+
+def load(
+    environment: Mapping[str, str] | None = None,
+    *,
+    fallback: Mapping[str, Any] | None = None,
+    **given: Any,  # a value of any setting
+) -> Settings:
+    """The settings: what is `given`, then the environment, `..._FILE`, the TOML file, `fallback`, and the defaults.
+
+    Raises SettingsError for a value that cannot be used and for a name that no setting has.
+    """
+    found = {name: value for name, (value, _) in origins(environment).items()}
+    try:
+        return Settings(**{**(fallback or {}), **found, **given})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(each["loc"], each["msg"]) for each in error.errors())) from None
+
+
+def _explain(location: tuple[int | str, ...], message: str) -> str:
+    name = f"{PREFIX}{str(location[0]).upper()}"
+    if message == "Field required":
+        return f"{name} is not set. It is the public URL of this provider, such as https://id.example.com."
+    return f"{name}: {message.removeprefix('Value error, ')}."
+
+
+def origins(environment: Mapping[str, str] | None = None) -> dict[str, tuple[Any, str]]:
+    """Each setting that is set, with its raw value and where it came from."""
+    environment = os.environ if environment is None else environment
+    from_toml = _from_toml(environment.get(CONFIG))
+    from_environment = _from_environment(environment)
+    return from_toml | from_environment
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    found: dict[str, tuple[Any, str]] = {}
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name == CONFIG:
+            continue
+        field = name.removeprefix(PREFIX).lower()
+        if field in Settings.model_fields:
+            found[field] = (environment[name], name)
+        elif name.endswith(FILE_SUFFIX) and (field := field.removesuffix("_file")) in Settings.model_fields:
+            if f"{PREFIX}{field.upper()}" in environment:
+                message = f"{PREFIX}{field.upper()} and {name} are both set; keep one of them."
+                raise SettingsError(message)
+            found[field] = (_read(environment[name], name), name)
+        else:
+            raise SettingsError(_unknown(name, [PREFIX + each.upper() for each in Settings.model_fields]))
+    return found
+
+
+def _from_toml(path: str | None) -> dict[str, tuple[Any, str]]:
+    if not path:
+        return {}
+    try:
+        document = tomllib.loads(_read(path, CONFIG))
+    except tomllib.TOMLDecodeError as error:
+        message = f"{path} is not TOML: {error}."
+        raise SettingsError(message) from None
+    for name in document:
+        if name not in Settings.model_fields:
+            raise SettingsError(_unknown(f"{name} in {path}", list(Settings.model_fields), name))
+    return {name: (tuple(value) if isinstance(value, list) else value, path) for name, value in document.items()}
+
+
+def _read(path: str, name: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{name} names the file {path}, which cannot be read: {error}."
+        raise SettingsError(message) from None
+
+
+def _unknown(shown: str, known: list[str], name: str = "") -> str:
+    nearest = difflib.get_close_matches(name or shown, known, n=1, cutoff=0)
+    return f"There is no setting {shown}. The nearest is {nearest[0]}."
+
+
+def is_secret(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("secret"))
+
+
+def shown(value: object) -> str:
+    """A value as a person would write it; the password in a URL is left out."""
+    if isinstance(value, timedelta):
+        seconds = int(value.total_seconds())
+        unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % s == 0)
+        return f"{seconds // size}{unit}"
+    if isinstance(value, tuple):
+        return ",".join(str(each) for each in value)
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:...@", str(value)) if value is not None else ""

@@ -1,0 +1,194 @@
+"""The dispatcher: every request of a sign-in ends here, and `next_step` says what happens."""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from idp import audit
+from idp.audit import Event
+from idp.protocol.authorize import AnswerTo, AuthorizationRequest
+from idp.protocol.clients import Client
+from idp.protocol.errors import ConsentRequired, LoginRequired
+from idp.protocol.grants.authorization_code import Code
+from idp.services import Services, services_of
+from idp.signin.steps import Demand, Progress, Step, next_step
+from idp.store import attempts, consents, handles
+from idp.store.attempts import Attempt
+from idp.store.ids import hash_of, new_id, new_secret
+from idp.store.sessions import SignedIn
+from idp.web import answers, cookies, sessions
+from idp.web.origin import origin_of
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """One request of a sign-in, with everything that is known of it."""
+
+    request: Request
+    services: Services
+    client: Client
+    asked: AuthorizationRequest
+    answer_to: AnswerTo
+    attempt: Attempt
+    browser: str
+    session: SignedIn | None
+
+    @property
+    def url(self) -> str:
+        return f"/signin/{self.attempt.id}"
+
+    async def step(self) -> Step:
+        """What is next, by what the database says now."""
+        allowed: frozenset[str] = frozenset()
+        if self.session is not None:
+            allowed = await consents.find(self.services.database, self.session.user_id, self.client.client_id)
+        progress = Progress(
+            identified=self.attempt.username is not None,
+            session_user=self.session.user_id if self.session else None,
+            auth_time=self.session.authentication.auth_time if self.session else None,
+            allowed=allowed,
+            consented_by=self.attempt.consented_by,
+        )
+        demand = Demand(
+            scope=frozenset(self.asked.scope),
+            fresh_since=self.attempt.fresh_since,
+            ask_consent="consent" in self.asked.prompt,
+        )
+        return next_step(progress, demand)
+
+
+async def begin(request: Request, client: Client, asked: AuthorizationRequest, answer_to: AnswerTo) -> Response:
+    """A judged authorization request. Where nothing is left to ask, the app gets its code without an attempt."""
+    services, now = services_of(request), services_of(request).clock()
+    session = await sessions.current(request, services, now)
+    browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or new_secret()
+    attempt = _new_attempt(asked, browser, now, services.settings.attempt_lifetime)
+    interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
+    step = await interaction.step()
+    if step is Step.DONE:
+        return await finish(interaction, stored=False)
+    if "none" in asked.prompt:
+        return _nothing_may_be_asked(interaction, step)
+    return await start(interaction)
+
+
+async def start(interaction: Interaction) -> Response:
+    """Stores the attempt and sends the browser to its URL."""
+    services = interaction.services
+    username = interaction.attempt.username or await _expected(interaction)
+    attempt = replace(interaction.attempt, username=username)
+    async with services.database.transaction() as transaction:
+        await attempts.create(transaction, services.sealer, attempt)
+    response = RedirectResponse(interaction.url, 303)
+    cookies.write(response, services.settings, cookies.BROWSER, interaction.browser, cookies.BROWSER_LIFETIME)
+    return response
+
+
+async def restart(old: Interaction) -> Response:
+    """An attempt that expired or is done begins again by itself; who was signing in is not asked twice."""
+    now = old.services.clock()
+    attempt = _new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
+    if old.attempt.done_at is None:
+        attempt = replace(attempt, username=old.attempt.username)
+    interaction = replace(old, attempt=attempt)
+    if await interaction.step() is Step.DONE:
+        return await finish(interaction, stored=False)
+    return await start(interaction)
+
+
+async def proceed(interaction: Interaction) -> Response:
+    """After a post: to the app where nothing is left to do, back to the attempt's page otherwise."""
+    if await interaction.step() is Step.DONE:
+        return await finish(interaction, stored=True)
+    return RedirectResponse(interaction.url, 303)
+
+
+async def finish(interaction: Interaction, *, stored: bool) -> Response:
+    """Gives the app its code. Of two requests that finish the same attempt, the second begins again."""
+    services, now = interaction.services, interaction.services.clock()
+    code = _code(interaction, now)
+    async with services.database.transaction() as transaction:
+        done = replace(interaction.attempt, done_at=now)
+        if stored and not await attempts.save(transaction, services.sealer, done):
+            return RedirectResponse(interaction.url, 303)
+        until = now + services.settings.code_lifetime
+        secret = await handles.issue(transaction, handles.CODE, code.to_json(), now, until)
+        await audit.record(
+            transaction,
+            services,
+            Event.CODE_ISSUED,
+            origin_of(interaction.request),
+            user_id=code.user_id,
+            client_id=code.client_id,
+            grant_id=code.grant_id,
+            session_id=code.sid,
+        )
+    return answers.success(interaction.request, interaction.answer_to, secret, interaction.client.client_name)
+
+
+def _code(interaction: Interaction, now: datetime) -> Code:
+    session, asked = interaction.session, interaction.asked
+    assert session is not None  # noqa: S101  # next_step demands it
+    proof = session.authentication
+    return Code(
+        grant_id=new_id(now),
+        client_id=interaction.client.client_id,
+        redirect_uri=asked.redirect_uri,
+        scope=asked.scope,
+        nonce=asked.nonce,
+        code_challenge=asked.code_challenge,
+        user_id=session.user_id,
+        sid=session.sid,
+        auth_time=proof.auth_time,
+        amr=proof.amr,
+        acr=proof.acr,
+    )
+
+
+def _nothing_may_be_asked(interaction: Interaction, step: Step) -> Response:
+    """prompt=none (OpenID Connect Core section 3.1.2.6)."""
+    error = (
+        ConsentRequired("The parameter prompt is none, but the person has to be asked for consent.")
+        if step is Step.CONSENT
+        else LoginRequired("The parameter prompt is none, but the person has to sign in.")
+    )
+    return answers.refusal(interaction.request, interaction.answer_to, error, interaction.client.client_name)
+
+
+def _new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifetime: timedelta) -> Attempt:
+    return Attempt(
+        id=secrets.token_urlsafe(24),
+        browser_hash=hash_of(browser),
+        client_id=asked.client_id,
+        request=asked.to_json(),
+        username=None,
+        fault=None,
+        fresh_since=_fresh_since(asked, now),
+        consented_by=None,
+        version=1,
+        created_at=now,
+        expires_at=now + lifetime,
+        done_at=None,
+    )
+
+
+def _fresh_since(asked: AuthorizationRequest, now: datetime) -> datetime | None:
+    """From when on an authentication counts (OpenID Connect Core section 3.1.2.1, prompt and max_age)."""
+    if "login" in asked.prompt:
+        return now
+    if asked.max_age is None:
+        return None
+    return now - timedelta(seconds=asked.max_age)
+
+
+async def _expected(interaction: Interaction) -> str | None:
+    """Who will most likely sign in: the person of the session that is not fresh enough, or the last one here."""
+    if interaction.asked.login_hint is not None:
+        return None
+    if interaction.session is not None:
+        return interaction.session.email
+    known = await attempts.remembered(interaction.services.database, interaction.attempt.browser_hash)
+    return None if known is None else known.email

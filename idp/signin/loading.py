@@ -1,0 +1,149 @@
+"""Finding the attempt that a URL names, and a working page where it cannot be gone on with."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from idp.protocol.authorize import AnswerTo, AuthorizationRequest
+from idp.protocol.errors import InvalidRequest, OAuthError
+from idp.protocol.params import Params
+from idp.protocol.redirects import return_address
+from idp.services import Services, services_of
+from idp.signin import interaction as dispatcher
+from idp.signin.interaction import Interaction
+from idp.store import attempts, clients
+from idp.store.attempts import Attempt
+from idp.store.ids import hash_of
+from idp.web import cookies, csrf, forms, problems, sessions
+from idp.web.csrf import Forged
+from idp.web.origin import note
+from idp.web.pages import reference_of
+from idp.web.problems import Problem
+
+log = structlog.get_logger("idp.signin")
+
+Show = Callable[[Interaction], Awaitable[Response]]
+Act = Callable[[Interaction, Params], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Halt(Exception):  # not an error: another page instead
+    """The attempt cannot be gone on with; `problem` is the page that says so."""
+
+    problem: Problem
+
+
+def shown(show: Show) -> Endpoint:
+    """A GET of an attempt."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            interaction = await load(request)
+        except Halt as halt:
+            return _halted(request, halt.problem)
+        if is_over(interaction):
+            return await dispatcher.restart(interaction)
+        return await show(interaction)
+
+    return endpoint
+
+
+def posted(act: Act) -> Endpoint:
+    """A POST of an attempt: the form is read, its token checked, and only then anything done."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            form = await forms.read(request)
+            form.refuse_repeated()
+            interaction = await load(request)
+        except Halt as halt:
+            return _halted(request, halt.problem)
+        except InvalidRequest as error:
+            log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
+            return problems.problem_page(request, problems.BAD_REQUEST)
+        if is_over(interaction):
+            return await dispatcher.restart(interaction)
+        try:
+            csrf.check(request, interaction.services, form.get("csrf"), form_token(interaction))
+        except Forged as error:
+            log.warning("refused", reference=reference_of(request), reason=str(error))
+            return problems.problem_page(request, problems.FORGED.with_link(interaction.url, "Back to the page"))
+        return await act(interaction, form)
+
+    return endpoint
+
+
+async def to_page(request: Request) -> Response:
+    """A GET where only posts go, such as a reload of a form's address: back to the page."""
+    return RedirectResponse(f"/signin/{request.path_params['attempt']}", 303)
+
+
+def form_token(interaction: Interaction) -> str:
+    """Bound to whom the page was shown, so that nobody allows an app in the name of who signed in meanwhile."""
+    person = interaction.session.user_id if interaction.session else ""
+    return csrf.token(interaction.services, interaction.attempt.id, interaction.browser, person)
+
+
+def is_over(interaction: Interaction) -> bool:
+    attempt = interaction.attempt
+    return attempt.done_at is not None or interaction.services.clock() >= attempt.expires_at
+
+
+async def load(request: Request) -> Interaction:
+    """Raises Halt. The client and the address are judged again: either may have changed since the attempt began."""
+    services = services_of(request)
+    attempt = await attempts.find(services.database, services.sealer, request.path_params["attempt"])
+    if attempt is None:
+        raise Halt(problems.GONE)
+    note(request, client_id=attempt.client_id)
+    browser = _browser(request, services, attempt)
+    client = await clients.find(services.database, attempt.client_id)
+    if client is None:
+        raise Halt(problems.UNKNOWN_CLIENT)
+    asked = AuthorizationRequest.from_json(attempt.request)
+    try:
+        address = return_address(client, asked.redirect_uri)
+    except OAuthError as error:
+        raise Halt(problems.WRONG_REDIRECT) from error
+    answer_to = AnswerTo(address, asked.response_mode, asked.state)
+    session = await sessions.current(request, services, services.clock())
+    return Interaction(request, services, client, asked, answer_to, attempt, browser, session)
+
+
+def _browser(request: Request, services: Services, attempt: Attempt) -> str:
+    """The browser's cookie, if it is the one that the attempt began with."""
+    browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
+    if browser is None:
+        raise Halt(problems.NO_COOKIES)
+    if hash_of(browser) != attempt.browser_hash:
+        raise Halt(problems.OTHER_BROWSER.with_link(_again(attempt), "Begin here"))
+    return browser
+
+
+def _again(attempt: Attempt) -> str:
+    """The authorization request as a link. It carries no authority: anybody could make it."""
+    asked = AuthorizationRequest.from_json(attempt.request)
+    parameters = {
+        "response_type": "code",
+        "client_id": asked.client_id,
+        "redirect_uri": asked.redirect_uri,
+        "scope": " ".join(asked.scope),
+        "response_mode": asked.response_mode,
+        "state": asked.state,
+        "nonce": asked.nonce,
+        "code_challenge": asked.code_challenge,
+        "code_challenge_method": "S256" if asked.code_challenge else None,
+        "prompt": " ".join(asked.prompt) or None,
+        "max_age": asked.max_age,
+    }
+    return "/authorize?" + urlencode({name: value for name, value in parameters.items() if value is not None})
+
+
+def _halted(request: Request, problem: Problem) -> Response:
+    log.info("refused", reference=reference_of(request), reason=problem.title)
+    return problems.problem_page(request, problem)

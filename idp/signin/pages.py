@@ -1,0 +1,197 @@
+"""The pages of a sign-in and what their buttons do."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from idp import audit
+from idp.audit import Event
+from idp.protocol import redirects, scopes
+from idp.protocol.errors import AccessDenied
+from idp.protocol.params import Params
+from idp.signin import interaction as dispatcher
+from idp.signin.authenticate import WRONG_PASSWORD, with_password
+from idp.signin.interaction import Interaction
+from idp.signin.loading import form_token
+from idp.signin.steps import Step
+from idp.store import attempts, consents
+from idp.store.db import Transaction
+from idp.web import answers
+from idp.web.origin import origin_of
+from idp.web.pages import page
+
+MAX_USERNAME = 320
+_WRONG = {
+    "summary": "That did not work",
+    "field": "password",
+    "message": "The e-mail address or the password is not right. Check both and try again.",
+}
+_NO_NAME = {
+    "summary": "Who are you?",
+    "field": "username",
+    "message": "Enter the e-mail address you sign in with.",
+}
+
+
+async def show(interaction: Interaction) -> Response:
+    """The page of the step that is next, or the way back to the app."""
+    step = await interaction.step()
+    if step is Step.DONE:
+        return await dispatcher.finish(interaction, stored=True)
+    return await _PAGES[step](interaction)
+
+
+async def step(interaction: Interaction) -> Response:
+    """Which step is next, for a waiting tab that wonders whether another one went on."""
+    return JSONResponse({"step": await interaction.step()})
+
+
+async def identify(interaction: Interaction, form: Params) -> Response:
+    """Who is signing in; a password manager may have filled the password as well."""
+    username = (form.get("username") or "").strip()
+    if not username or len(username) > MAX_USERNAME:
+        return await _identify_page(interaction, error=_NO_NAME, status=400)
+    password = form.get("password")
+    if password is not None:
+        return await with_password(interaction, username, password)
+    await _save(interaction, username=username, fault=None)
+    return RedirectResponse(interaction.url, 303)
+
+
+async def password(interaction: Interaction, form: Params) -> Response:
+    username, typed = interaction.attempt.username, form.get("password")
+    if username is None or typed is None:
+        return RedirectResponse(interaction.url, 303)
+    return await with_password(interaction, username, typed)
+
+
+async def consent(interaction: Interaction, form: Params) -> Response:
+    """Allow or deny; anything else shows the page again."""
+    decision, session = form.get("decision"), interaction.session
+    if await interaction.step() is not Step.CONSENT or session is None or decision not in ("allow", "deny"):
+        return RedirectResponse(interaction.url, 303)
+    if decision == "deny":
+        return await _deny(interaction, session.user_id)
+    services, now = interaction.services, interaction.services.clock()
+    async with services.database.transaction() as transaction:
+        allowed = frozenset(interaction.asked.scope)
+        await consents.give(transaction, session.user_id, interaction.client.client_id, allowed, now)
+        attempt = replace(interaction.attempt, consented_by=session.user_id)
+        await attempts.save(transaction, services.sealer, attempt)
+        await _record(interaction, transaction, Event.CONSENT_GIVEN, session.user_id)
+    return await dispatcher.proceed(replace(interaction, attempt=replace(attempt, version=attempt.version + 1)))
+
+
+async def switch(interaction: Interaction, _: Params) -> Response:
+    """Not you? Then the session of this browser does not count for this attempt either."""
+    await _save(interaction, username=None, fault=None, fresh_since=interaction.services.clock())
+    return RedirectResponse(interaction.url, 303)
+
+
+async def forget(interaction: Interaction, form: Params) -> Response:
+    """Forgets on this device who signed in last."""
+    services = interaction.services
+    async with services.database.transaction() as transaction:
+        await attempts.forget(transaction, interaction.attempt.browser_hash)
+    return await switch(interaction, form)
+
+
+async def _deny(interaction: Interaction, user_id: str) -> Response:
+    services = interaction.services
+    async with services.database.transaction() as transaction:
+        attempt = replace(interaction.attempt, done_at=services.clock())
+        await attempts.save(transaction, services.sealer, attempt)
+        await _record(interaction, transaction, Event.CONSENT_DENIED, user_id)
+    error = AccessDenied("The person did not allow the access.")
+    return answers.refusal(interaction.request, interaction.answer_to, error, interaction.client.client_name)
+
+
+async def _record(interaction: Interaction, transaction: Transaction, event: Event, user_id: str) -> None:
+    await audit.record(
+        transaction,
+        interaction.services,
+        event,
+        origin_of(interaction.request),
+        user_id=user_id,
+        client_id=interaction.client.client_id,
+        scope=" ".join(interaction.asked.scope),
+    )
+
+
+async def _save(interaction: Interaction, **changes: object) -> None:
+    """Of two posts at the same moment one is lost, and its person sees the page of the other."""
+    services = interaction.services
+    async with services.database.transaction() as transaction:
+        await attempts.save(transaction, services.sealer, replace(interaction.attempt, **changes))  # type: ignore[arg-type]
+
+
+def _common(interaction: Interaction, step: Step) -> dict[str, object]:
+    return {
+        "app": _app(interaction),
+        "csrf": form_token(interaction),
+        "action": f"{interaction.url}/{step}",
+        "switch_action": f"{interaction.url}/switch",
+        "step": step.value,
+        "step_url": f"{interaction.url}/step",
+    }
+
+
+def _app(interaction: Interaction) -> dict[str, str]:
+    host = redirects.host_of(interaction.asked.redirect_uri)
+    return {"name": interaction.client.client_name, "host": host}
+
+
+async def _identify_page(interaction: Interaction, error: dict[str, str] | None = None, status: int = 200) -> Response:
+    context = _common(interaction, Step.IDENTIFY) | {
+        "username": interaction.asked.login_hint or "",
+        "error": error,
+    }
+    return page(interaction.request, "signin/identify.html", context, status=status, form_action=None)
+
+
+async def _password_page(interaction: Interaction) -> Response:
+    services, username = interaction.services, interaction.attempt.username
+    known = await attempts.remembered(services.database, interaction.attempt.browser_hash)
+    returning = known is not None and known.email == username
+    confirming = interaction.session is not None and interaction.session.email == username
+    context = _common(interaction, Step.PASSWORD) | {
+        "username": username,
+        "person": {"name": known.name, "email": known.email} if known and returning else None,
+        "forget_action": f"{interaction.url}/forget" if returning else None,
+        "error": _WRONG if interaction.attempt.fault == WRONG_PASSWORD else None,
+        "reason": f"{interaction.client.client_name} asks you to confirm that it is you." if confirming else None,
+    }
+    return page(interaction.request, "signin/password.html", context, form_action=None)
+
+
+async def _consent_page(interaction: Interaction) -> Response:
+    session = interaction.session
+    assert session is not None  # noqa: S101  # the step is CONSENT only with one
+    before = await consents.find(interaction.services.database, session.user_id, interaction.client.client_id)
+    if "consent" in interaction.asked.prompt:
+        before = frozenset()
+    asked = [(scope, scopes.describe(scope)) for scope in interaction.asked.scope]
+    context = _common(interaction, Step.CONSENT) | {
+        "account": {"name": session.name, "email": session.email},
+        "scopes": [
+            {"name": name, "title": text.title, "line": text.line} for name, text in asked if name not in before
+        ],
+        "already": [{"title": text.title} for name, text in asked if name in before],
+        "withheld": ["Your password", *_withheld(interaction.asked.scope)],
+        "audience_line": f"Only {interaction.client.client_name} gets this, at the address above.",
+        "remembered_line": "Your choice is remembered: you are asked again only when the app wants something new.",
+        "withdraw_line": f"You can withdraw it on your page of {interaction.services.settings.site_name}.",
+    }
+    return page(interaction.request, "signin/consent.html", context, form_action=None)
+
+
+def _withheld(asked: tuple[str, ...]) -> list[str]:
+    return [scopes.describe(scope).title for scope in ("email", "address", "phone") if scope not in asked]
+
+
+_PAGES: dict[Step, Callable[[Interaction], Awaitable[Response]]] = {
+    Step.IDENTIFY: _identify_page,
+    Step.PASSWORD: _password_page,
+    Step.CONSENT: _consent_page,
+}

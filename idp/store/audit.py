@@ -1,0 +1,75 @@
+"""Audit rows: a pseudonym in clear, the personal parts sealed under a key that goes with the person."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
+from idp.store.ids import new_id
+from idp.store.seal import SealBroken, Sealer, seal_under, unseal_under
+from idp.store.tables import AuditRow, User, table_of
+from idp.store.users import AUDIT_KEY_PURPOSE
+
+PURPOSE = "audit_personal"
+_AUDIT = table_of(AuditRow)
+_USERS = table_of(User)
+_ADD = insert_row(_AUDIT, Effect.AUDIT)
+_SUBJECT = Statement(
+    Effect.READ,
+    select(_USERS.c.id, _USERS.c.pseudonym, _USERS.c.audit_key).where(_USERS.c.id == bindparam("id")),
+)
+_LAST = Statement(Effect.READ, select(_AUDIT).order_by(_AUDIT.c.id.desc()).limit(bindparam("most")))
+_KEY_OF = Statement(
+    Effect.READ, select(_USERS.c.id, _USERS.c.audit_key).where(_USERS.c.pseudonym == bindparam("pseudonym"))
+)
+
+
+async def add(
+    transaction: Transaction,
+    sealer: Sealer,
+    *,
+    now: datetime,
+    event: str,
+    user_id: str | None,
+    personal: dict[str, str],
+    **columns: Any,  # request_id, client_id, grant_id, session_id, details
+) -> None:
+    row_id = new_id(now)
+    subject = None if user_id is None else await transaction.one(_SUBJECT, id=user_id)
+    plain = json.dumps(personal).encode() if personal else None
+    sealed: bytes | None = None
+    if plain is not None and subject is not None:
+        key = sealer.unseal(subject.audit_key, AUDIT_KEY_PURPOSE, subject.id)
+        sealed = seal_under(key, plain, f"{PURPOSE}:{row_id}")
+    elif plain is not None:
+        sealed = sealer.seal(plain, PURPOSE, row_id)
+    pseudonym = None if subject is None else subject.pseudonym
+    await transaction.run(_ADD, id=row_id, at=now, event=event, pseudonym=pseudonym, personal=sealed, **columns)
+
+
+async def last(connection: Connection, sealer: Sealer, most: int) -> list[dict[str, Any]]:
+    """The newest rows, newest first; `personal` is None where its person is gone."""
+    rows = []
+    for row in await connection.all(_LAST, most=most):
+        personal = await _opened(connection, sealer, row.id, row.pseudonym, row.personal)
+        rows.append(row._asdict() | {"personal": personal})
+    return rows
+
+
+async def _opened(
+    connection: Connection, sealer: Sealer, row_id: str, pseudonym: str | None, sealed: bytes | None
+) -> dict[str, str] | None:
+    if sealed is None:
+        return None
+    try:
+        if pseudonym is None:
+            return dict(json.loads(sealer.unseal(sealed, PURPOSE, row_id)))
+        owner = await connection.one(_KEY_OF, pseudonym=pseudonym)
+        if owner is None:
+            return None
+        key = sealer.unseal(owner.audit_key, AUDIT_KEY_PURPOSE, owner.id)
+        return dict(json.loads(unseal_under(key, sealed, f"{PURPOSE}:{row_id}")))
+    except SealBroken:
+        return None

@@ -1,0 +1,189 @@
+"""Clients and their secrets."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Text, bindparam, delete, or_, select, type_coerce, update
+
+from idp.protocol.clients import Client
+from idp.store.db import Connection, Effect, Row, Statement, Transaction, insert_row
+from idp.store.ids import new_id
+from idp.store.tables import ClientRow, ClientSecret, table_of
+
+_CLIENTS = table_of(ClientRow)
+_SECRETS = table_of(ClientSecret)
+
+# Lists stay JSON text here: `_parsed` remembers what each text means, so that a hot client is read but not parsed again.
+_COLUMNS = (
+    *(_CLIENTS.c.client_id, _CLIENTS.c.client_name, _CLIENTS.c.token_endpoint_auth_method),
+    type_coerce(_CLIENTS.c.redirect_uris, Text).label("redirect_uris"),
+    type_coerce(_CLIENTS.c.post_logout_redirect_uris, Text).label("post_logout_redirect_uris"),
+    type_coerce(_CLIENTS.c.grant_types, Text).label("grant_types"),
+    _CLIENTS.c.scope,
+    type_coerce(_CLIENTS.c.audience, Text).label("audience"),
+    _CLIENTS.c.profile,
+)
+_FIND = Statement(
+    Effect.READ,
+    select(*_COLUMNS).where(_CLIENTS.c.client_id == bindparam("client_id"), _CLIENTS.c.disabled_at.is_(None)),
+)
+_FIND_WITH_SECRETS = Statement(
+    Effect.READ,
+    select(*_COLUMNS, _SECRETS.c.secret_hash)
+    .select_from(
+        _CLIENTS.outerjoin(
+            _SECRETS,
+            (_SECRETS.c.client_id == _CLIENTS.c.client_id)
+            & or_(_SECRETS.c.expires_at.is_(None), _SECRETS.c.expires_at > bindparam("now")),
+        )
+    )
+    .where(_CLIENTS.c.client_id == bindparam("client_id"), _CLIENTS.c.disabled_at.is_(None)),
+)
+_LIST = Statement(
+    Effect.READ,
+    select(*_COLUMNS, _CLIENTS.c.created_at, _CLIENTS.c.updated_at, _CLIENTS.c.disabled_at).order_by(
+        _CLIENTS.c.client_id
+    ),
+)
+_SHOW = Statement(
+    Effect.READ,
+    select(*_COLUMNS, _CLIENTS.c.created_at, _CLIENTS.c.updated_at, _CLIENTS.c.disabled_at).where(
+        _CLIENTS.c.client_id == bindparam("client_id")
+    ),
+)
+_CREATE = insert_row(_CLIENTS)
+_UPDATE = Statement(
+    Effect.WRITE,
+    update(_CLIENTS)
+    .where(_CLIENTS.c.client_id == bindparam("of"))
+    .values(
+        {
+            column.name: bindparam(column.name)
+            for column in _CLIENTS.columns
+            if column.name not in ("client_id", "created_at", "disabled_at")
+        }
+    ),
+)
+_DELETE = Statement(Effect.REVOKE, delete(_CLIENTS).where(_CLIENTS.c.client_id == bindparam("client_id")))
+_ADD_SECRET = insert_row(_SECRETS)
+_END_SECRETS = Statement(
+    Effect.REVOKE,
+    update(_SECRETS)
+    .where(_SECRETS.c.client_id == bindparam("of"), _SECRETS.c.id != bindparam("but"))
+    .where(or_(_SECRETS.c.expires_at.is_(None), _SECRETS.c.expires_at > bindparam("until")))
+    .values(expires_at=bindparam("until")),
+)
+_ALL_REDIRECT_URIS = Statement(Effect.READ, select(_CLIENTS.c.redirect_uris).where(_CLIENTS.c.disabled_at.is_(None)))
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """A client with what its operator wants to know."""
+
+    client: Client
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+async def find(connection: Connection, client_id: str) -> Client | None:
+    """An enabled client."""
+    row = await connection.one(_FIND, client_id=client_id)
+    return None if row is None else _client(row)
+
+
+async def find_with_secrets(
+    connection: Connection, client_id: str, now: datetime
+) -> tuple[Client | None, tuple[str, ...]]:
+    """An enabled client and the hashes of its live secrets."""
+    rows = await connection.all(_FIND_WITH_SECRETS, client_id=client_id, now=now)
+    if not rows:
+        return None, ()
+    return _client(rows[0]), tuple(row.secret_hash for row in rows if row.secret_hash)
+
+
+async def show(connection: Connection, client_id: str) -> ClientRecord | None:
+    row = await connection.one(_SHOW, client_id=client_id)
+    return None if row is None else _record(row)
+
+
+async def listed(connection: Connection) -> list[ClientRecord]:
+    return [_record(row) for row in await connection.all(_LIST)]
+
+
+async def redirect_uris(connection: Connection) -> list[str]:
+    """Those of every enabled client, for the origins that may call us from a browser."""
+    return [uri for row in await connection.all(_ALL_REDIRECT_URIS) for uri in row.redirect_uris]
+
+
+async def create(transaction: Transaction, client: Client, now: datetime) -> None:
+    await transaction.run(_CREATE, **_values(client), created_at=now, updated_at=now, disabled_at=None)
+
+
+async def replace(transaction: Transaction, client: Client, now: datetime) -> bool:
+    values = _values(client)
+    return await transaction.run(_UPDATE, of=values.pop("client_id"), **values, updated_at=now) == 1
+
+
+async def delete_client(transaction: Transaction, client_id: str) -> bool:
+    return await transaction.run(_DELETE, client_id=client_id) == 1
+
+
+async def add_secret(transaction: Transaction, client_id: str, secret_hash: str, now: datetime) -> str:
+    secret_id = new_id(now)
+    await transaction.run(
+        _ADD_SECRET,
+        id=secret_id,
+        client_id=client_id,
+        secret_hash=secret_hash,
+        created_at=now,
+        expires_at=None,
+    )
+    return secret_id
+
+
+async def end_other_secrets(transaction: Transaction, client_id: str, but: str, until: datetime) -> None:
+    await transaction.run(_END_SECRETS, of=client_id, but=but, until=until)
+
+
+def _values(client: Client) -> dict[str, Any]:
+    values = asdict(client)
+    for name in ("redirect_uris", "post_logout_redirect_uris", "grant_types", "audience"):
+        values[name] = list(values[name])
+    return values | {"scope": " ".join(client.scope)}
+
+
+def _client(row: Row) -> Client:
+    return _parsed(*row[:9])
+
+
+def _record(row: Row) -> ClientRecord:
+    return ClientRecord(_client(row), row.created_at, row.updated_at, row.disabled_at)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(  # the columns in their order
+    client_id: str,
+    client_name: str,
+    token_endpoint_auth_method: str,
+    redirect_uris: str,
+    post_logout_redirect_uris: str,
+    grant_types: str,
+    scope: str,
+    audience: str,
+    profile: str,
+) -> Client:
+    return Client(
+        client_id=client_id,
+        client_name=client_name,
+        token_endpoint_auth_method=token_endpoint_auth_method,
+        redirect_uris=tuple(json.loads(redirect_uris)),
+        post_logout_redirect_uris=tuple(json.loads(post_logout_redirect_uris)),
+        grant_types=tuple(json.loads(grant_types)),
+        scope=tuple(scope.split()),
+        audience=tuple(json.loads(audience)),
+        profile=profile,
+    )

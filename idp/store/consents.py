@@ -1,0 +1,91 @@
+"""What people allowed which clients."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, delete, select
+
+from idp.store.db import Connection, Effect, Statement, Transaction
+from idp.store.tables import ClientRow, Consent, table_of
+
+_CONSENTS = table_of(Consent)
+_CLIENTS = table_of(ClientRow)
+_FIND = Statement(
+    Effect.READ,
+    select(_CONSENTS.c.scope).where(
+        _CONSENTS.c.user_id == bindparam("user_id"), _CONSENTS.c.client_id == bindparam("client_id")
+    ),
+)
+_OF_USER = Statement(
+    Effect.READ,
+    select(
+        _CONSENTS.c.client_id,
+        _CONSENTS.c.scope,
+        _CONSENTS.c.created_at,
+        _CLIENTS.c.client_name,
+        _CLIENTS.c.redirect_uris,
+    )
+    .join_from(_CONSENTS, _CLIENTS, _CLIENTS.c.client_id == _CONSENTS.c.client_id)
+    .where(_CONSENTS.c.user_id == bindparam("user_id"))
+    .order_by(_CLIENTS.c.client_name),
+)
+_GIVE = Statement(
+    Effect.WRITE,
+    lambda insert: (
+        insert(_CONSENTS)
+        .values({column.name: bindparam(column.name) for column in _CONSENTS.columns})
+        .on_conflict_do_update(
+            index_elements=["user_id", "client_id"],
+            set_={
+                "scope": bindparam("scope"),
+                "updated_at": bindparam("updated_at", type_=_CONSENTS.c.updated_at.type),
+            },
+        )
+    ),
+)
+_WITHDRAW = Statement(
+    Effect.REVOKE,
+    delete(_CONSENTS).where(
+        _CONSENTS.c.user_id == bindparam("user_id"), _CONSENTS.c.client_id == bindparam("client_id")
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ConnectedApp:
+    """A client that a person allowed something."""
+
+    client_id: str
+    client_name: str
+    redirect_uris: tuple[str, ...]
+    scope: tuple[str, ...]
+    since: datetime
+
+
+async def find(connection: Connection, user_id: str, client_id: str) -> frozenset[str]:
+    row = await connection.one(_FIND, user_id=user_id, client_id=client_id)
+    return frozenset() if row is None else frozenset(row.scope.split())
+
+
+async def of_user(connection: Connection, user_id: str) -> list[ConnectedApp]:
+    return [
+        ConnectedApp(row.client_id, row.client_name, tuple(row.redirect_uris), tuple(row.scope.split()), row.created_at)
+        for row in await connection.all(_OF_USER, user_id=user_id)
+    ]
+
+
+async def give(transaction: Transaction, user_id: str, client_id: str, scope: frozenset[str], now: datetime) -> None:
+    """Adds to what was allowed before."""
+    before = await find(transaction, user_id, client_id)
+    await transaction.run(
+        _GIVE,
+        user_id=user_id,
+        client_id=client_id,
+        scope=" ".join(sorted(before | scope)),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+async def withdraw(transaction: Transaction, user_id: str, client_id: str) -> bool:
+    return await transaction.run(_WITHDRAW, user_id=user_id, client_id=client_id) == 1

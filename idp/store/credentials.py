@@ -1,0 +1,85 @@
+"""Factors at rest: one sealed JSON value each, written back by compare-and-set."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from idp.store.db import Connection, Effect, Statement, Transaction
+from idp.store.ids import new_id
+from idp.store.seal import Sealer
+from idp.store.tables import Credential, table_of
+
+PURPOSE = "credential"
+PASSWORD = "password"  # noqa: S105  # the name of a factor
+_CREDENTIALS = table_of(Credential)
+_FIND = Statement(
+    Effect.READ,
+    select(_CREDENTIALS).where(
+        _CREDENTIALS.c.user_id == bindparam("user_id"), _CREDENTIALS.c.factor == bindparam("factor")
+    ),
+)
+_ADD = Statement(
+    Effect.WRITE,
+    lambda insert: (
+        insert(_CREDENTIALS)
+        .values({column.name: bindparam(column.name) for column in _CREDENTIALS.columns})
+        .on_conflict_do_nothing()
+        .returning(_CREDENTIALS.c.id)
+    ),
+)
+_REPLACE = Statement(
+    Effect.WRITE,
+    update(_CREDENTIALS)
+    .where(_CREDENTIALS.c.id == bindparam("of"), _CREDENTIALS.c.version == bindparam("before"))
+    .values(data=bindparam("new_data"), version=_CREDENTIALS.c.version + 1, updated_at=bindparam("now")),
+)
+
+
+@dataclass(frozen=True)
+class StoredFactor:
+    """A person's factor; `data` is what its rule book wrote, `version` what a write must still find."""
+
+    id: str
+    data: dict[str, Any]
+    version: int
+
+
+async def find(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> StoredFactor | None:
+    row = await connection.one(_FIND, user_id=user_id, factor=factor)
+    return (
+        None if row is None else StoredFactor(row.id, json.loads(sealer.unseal(row.data, PURPOSE, row.id)), row.version)
+    )
+
+
+async def add(
+    transaction: Transaction, sealer: Sealer, user_id: str, factor: str, data: dict[str, Any], now: datetime
+) -> bool:
+    """False where the person already has one of a factor that they can have once."""
+    credential_id = new_id(now)
+    row = await transaction.one(
+        _ADD,
+        id=credential_id,
+        user_id=user_id,
+        factor=factor,
+        lookup=None,
+        data=_sealed(sealer, credential_id, data),
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    return row is not None
+
+
+async def replace(
+    transaction: Transaction, sealer: Sealer, stored: StoredFactor, data: dict[str, Any], now: datetime
+) -> bool:
+    """False where somebody else was faster."""
+    sealed = _sealed(sealer, stored.id, data)
+    return await transaction.run(_REPLACE, of=stored.id, before=stored.version, new_data=sealed, now=now) == 1
+
+
+def _sealed(sealer: Sealer, credential_id: str, data: dict[str, Any]) -> bytes:
+    return sealer.seal(json.dumps(data).encode(), PURPOSE, credential_id)

@@ -1,0 +1,209 @@
+"""Grants: one row for what a code gave and for the whole family of its refresh tokens."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
+
+from idp.protocol.claims import Authentication, Entitlement
+from idp.protocol.grants.refresh_token import Family
+from idp.store import sessions
+from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
+from idp.store.seal import Sealer
+from idp.store.tables import ClientRow, Consent, Grant, Session, User, table_of
+
+PURPOSE = "seed"
+_GRANTS = table_of(Grant)
+_USERS = table_of(User)
+_CLIENTS = table_of(ClientRow)
+_SESSIONS = table_of(Session)
+_CONSENTS = table_of(Consent)
+
+
+def _reason_alive() -> ColumnElement[bool]:
+    """Its person, its client and, unless it is offline, its session still are; binds `now` and `idle_since`."""
+    return and_(
+        select(_USERS.c.id)
+        .where(_USERS.c.id == _GRANTS.c.user_id, _USERS.c.disabled_at.is_(None))
+        .correlate(_GRANTS)
+        .exists(),
+        select(_CLIENTS.c.client_id)
+        .where(_CLIENTS.c.client_id == _GRANTS.c.client_id, _CLIENTS.c.disabled_at.is_(None))
+        .correlate(_GRANTS)
+        .exists(),
+        or_(
+            _GRANTS.c.offline,
+            select(_SESSIONS.c.id)
+            .where(_SESSIONS.c.id == _GRANTS.c.session_id, sessions.alive())
+            .correlate(_GRANTS)
+            .exists(),
+        ),
+    )
+
+
+_CREATE = insert_row(_GRANTS)
+_FAMILY = Statement(
+    Effect.READ,
+    select(_GRANTS, _reason_alive().label("alive")).where(_GRANTS.c.id == bindparam("id"), _GRANTS.c.seed.is_not(None)),
+)
+_ROTATE = Statement(
+    Effect.TAKE,
+    update(_GRANTS)
+    .where(
+        _GRANTS.c.id == bindparam("of"),
+        _GRANTS.c.generation == bindparam("current"),
+        _GRANTS.c.ended_at.is_(None),
+        _reason_alive(),
+    )
+    .values(generation=_GRANTS.c.generation + 1, rotated_at=bindparam("now"))
+    .returning(_GRANTS.c.generation),
+)
+_HOLDER = Statement(
+    Effect.READ,
+    select(_USERS.c.id, _USERS.c.email, _USERS.c.email_verified_at, _USERS.c.claims, _USERS.c.updated_at)
+    .join_from(_GRANTS, _USERS, _USERS.c.id == _GRANTS.c.user_id)
+    .where(_GRANTS.c.id == bindparam("id"), _GRANTS.c.ended_at.is_(None), _reason_alive()),
+)
+_MAY_REDEEM = Statement(
+    Effect.READ,
+    select(_CONSENTS.c.user_id)
+    .join_from(_CONSENTS, _USERS, _USERS.c.id == _CONSENTS.c.user_id)
+    .join(_SESSIONS, and_(_SESSIONS.c.id == bindparam("session_id"), _SESSIONS.c.user_id == _USERS.c.id))
+    .where(
+        _CONSENTS.c.user_id == bindparam("user_id"),
+        _CONSENTS.c.client_id == bindparam("client_id"),
+        _USERS.c.disabled_at.is_(None),
+        sessions.alive(),
+    ),
+)
+
+
+def _end(*which: ColumnElement[bool]) -> Statement:
+    return Statement(
+        Effect.REVOKE,
+        update(_GRANTS)
+        .where(*which, _GRANTS.c.ended_at.is_(None))
+        .values(ended_at=bindparam("now"), ended_reason=bindparam("reason"))
+        .returning(_GRANTS.c.id),
+    )
+
+
+_END = _end(_GRANTS.c.id == bindparam("of"))
+_END_OF_CONSENT = _end(_GRANTS.c.user_id == bindparam("of_user"), _GRANTS.c.client_id == bindparam("of_client"))
+_END_OF_USER = _end(_GRANTS.c.user_id == bindparam("of_user"))
+_END_OF_SESSION = _end(_GRANTS.c.session_id == bindparam("of_session"), _GRANTS.c.offline.is_(False))
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The person of a live grant, with the claims that userinfo may give."""
+
+    user_id: str
+    claims: dict[str, Any]
+
+
+async def may_redeem(
+    connection: Connection, user_id: str, client_id: str, sid: str, now: datetime, idle: timedelta
+) -> bool:
+    """Whether what a code was given for still holds: the person, their session and their consent."""
+    row = await connection.one(
+        _MAY_REDEEM, user_id=user_id, client_id=client_id, session_id=sid, now=now, idle_since=now - idle
+    )
+    return row is not None
+
+
+async def create(
+    transaction: Transaction,
+    entitlement: Entitlement,
+    *,
+    offline: bool,
+    sealed_seed: bytes | None,
+    now: datetime,
+    until: datetime,
+) -> None:
+    """The grant of a redeemed code; `sealed_seed` where it has refresh tokens."""
+    proof = entitlement.authentication
+    assert proof is not None  # noqa: S101  # a code is always a person's
+    await transaction.run(
+        _CREATE,
+        id=entitlement.grant_id,
+        client_id=entitlement.client_id,
+        user_id=entitlement.sub,
+        session_id=proof.sid,
+        offline=offline,
+        scope=" ".join(entitlement.scope),
+        auth_time=proof.auth_time,
+        amr=" ".join(proof.amr),
+        acr=proof.acr,
+        seed=sealed_seed,
+        generation=0,
+        created_at=now,
+        rotated_at=now,
+        expires_at=until,
+        ended_at=None,
+        ended_reason=None,
+    )
+
+
+async def family(
+    connection: Connection,
+    grant_id: str,
+    sealer: Sealer,
+    now: datetime,
+    session_idle: timedelta,
+    refresh_idle: timedelta,
+) -> Family | None:
+    row = await connection.one(_FAMILY, id=grant_id, now=now, idle_since=now - session_idle)
+    if row is None:
+        return None
+    return Family(
+        grant_id=row.id,
+        client_id=row.client_id,
+        user_id=row.user_id,
+        scope=tuple(row.scope.split()),
+        seed=sealer.unseal(row.seed, PURPOSE, row.id),
+        generation=row.generation,
+        rotated_at=row.rotated_at,
+        idle_expires_at=row.rotated_at + refresh_idle,
+        expires_at=row.expires_at,
+        ended_reason=None if row.ended_at is None else row.ended_reason or "ended",
+        alive=bool(row.alive),
+        authentication=Authentication(row.session_id, row.auth_time, tuple(row.amr.split()), row.acr),
+    )
+
+
+async def rotate(
+    transaction: Transaction, grant_id: str, generation: int, now: datetime, session_idle: timedelta
+) -> int | None:
+    """The next generation, to exactly one caller; None where the row has moved on or ended."""
+    row = await transaction.one(_ROTATE, of=grant_id, current=generation, now=now, idle_since=now - session_idle)
+    return None if row is None else int(row.generation)
+
+
+async def holder(connection: Connection, grant_id: str, now: datetime, session_idle: timedelta) -> Holder | None:
+    row = await connection.one(_HOLDER, id=grant_id, now=now, idle_since=now - session_idle)
+    if row is None:
+        return None
+    email = {"email": row.email, "email_verified": row.email_verified_at is not None}
+    return Holder(row.id, {**row.claims, **email, "updated_at": int(row.updated_at.timestamp())})
+
+
+async def end(transaction: Transaction, grant_id: str, reason: str, now: datetime) -> bool:
+    return bool(await transaction.all(_END, of=grant_id, reason=reason, now=now))
+
+
+async def end_of_consent(transaction: Transaction, user_id: str, client_id: str, now: datetime) -> int:
+    rows = await transaction.all(
+        _END_OF_CONSENT, of_user=user_id, of_client=client_id, reason="consent withdrawn", now=now
+    )
+    return len(rows)
+
+
+async def end_of_user(transaction: Transaction, user_id: str, reason: str, now: datetime) -> int:
+    return len(await transaction.all(_END_OF_USER, of_user=user_id, reason=reason, now=now))
+
+
+async def end_of_session(transaction: Transaction, sid: str, now: datetime) -> int:
+    """Those that end with their session: all but the offline ones."""
+    return len(await transaction.all(_END_OF_SESSION, of_session=sid, reason="session ended", now=now))

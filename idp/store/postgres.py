@@ -1,0 +1,122 @@
+"""PostgreSQL through asyncpg: a bounded pool, bounded waits, one connection for a request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+
+from idp.store.db import MAX_WAIT, Database, Row, Statement, StoreUnavailable, Transaction
+
+_DOWN = (
+    *(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InsufficientResourcesError),
+    *(asyncpg.OperatorInterventionError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError),
+    *(OSError, TimeoutError),
+)
+_SERVER = {
+    "application_name": "idp",
+    "statement_timeout": "2000",
+    "idle_in_transaction_session_timeout": "10000",
+}
+
+
+class PostgresDatabase(Database):
+    """`url` is postgresql://USER:PASSWORD@HOST:PORT/NAME."""
+
+    def __init__(self, url: str, pool: int) -> None:
+        super().__init__(asyncpg_dialect(), postgresql.insert)  # type: ignore[no-untyped-call]
+        self._url = url
+        self._size = pool
+        self._pool: Any = None  # asyncpg's Pool; its own types are incomplete
+
+    async def connect(self) -> None:
+        with _translated():
+            self._pool = await asyncpg.create_pool(
+                self._url, min_size=1, max_size=self._size, timeout=MAX_WAIT, server_settings=_SERVER
+            )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @asynccontextmanager
+    async def acquired(self) -> AsyncIterator[Any]:
+        with _translated():
+            async with self._pool.acquire(timeout=MAX_WAIT) as connection:
+                yield connection
+
+    def transaction(self) -> "PostgresTransaction":
+        return PostgresTransaction(self)
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
+        compiled = self.compiled(statement)
+        async with self.acquired() as connection:
+            rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
+        return [compiled.read(row) for row in rows]
+
+    async def maintain(self) -> None:
+        """PostgreSQL looks after itself."""
+
+
+class PostgresTransaction(Transaction):
+    """READ COMMITTED; what decides is one statement."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__()
+        self._database = database
+        self._acquired = database.acquired()
+        self._connection: Any = None
+        self._transaction: Any = None
+
+    async def _begin(self) -> None:
+        self._connection = await self._acquired.__aenter__()
+        try:
+            self._transaction = self._connection.transaction()
+            with _translated():
+                await self._transaction.start()
+        except BaseException:
+            await self._acquired.__aexit__(None, None, None)
+            raise
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
+        self._note(statement)
+        compiled = self._database.compiled(statement)
+        with _translated():
+            rows = await self._connection.fetch(compiled.sql, *compiled.arguments(values))
+        return [compiled.read(row) for row in rows]
+
+    async def run(self, statement: Statement, /, **values: Any) -> int:
+        self._note(statement)
+        compiled = self._database.compiled(statement)
+        with _translated():
+            status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
+        return int(status.rsplit(" ", 1)[-1])
+
+    async def _commit(self) -> None:
+        try:
+            with _translated():
+                await self._transaction.commit()
+        finally:
+            await self._acquired.__aexit__(None, None, None)
+
+    async def _rollback(self) -> None:
+        try:
+            with _translated():
+                await self._transaction.rollback()
+        finally:
+            await self._acquired.__aexit__(None, None, None)
+
+
+class _translated:  # noqa: N801  # reads as a statement
+    """Turns what asyncpg raises when the server cannot be asked into StoreUnavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _DOWN):
+            message = f"the database does not answer: {type(error).__name__}"
+            raise StoreUnavailable(message) from error

@@ -1,0 +1,128 @@
+"""Sessions: a cookie's hash, a person, and how they proved who they are."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, select, update
+
+from idp.protocol.claims import Authentication
+from idp.store.db import Connection, Effect, Row, Statement, Transaction, insert_row
+from idp.store.ids import hash_of
+from idp.store.tables import Session, User, table_of
+
+_SESSIONS = table_of(Session)
+_USERS = table_of(User)
+TOUCH_EVERY = timedelta(minutes=1)
+
+
+def alive(table: Any = _SESSIONS) -> ColumnElement[bool]:
+    """A session that still counts at `now`; binds `now` and `idle_since`."""
+    return and_(
+        table.c.ended_at.is_(None),
+        table.c.expires_at > bindparam("now", type_=table.c.expires_at.type),
+        table.c.seen_at > bindparam("idle_since", type_=table.c.seen_at.type),
+    )
+
+
+_FIND = Statement(
+    Effect.READ,
+    select(_SESSIONS, _USERS.c.email, _USERS.c.claims)
+    .join_from(_SESSIONS, _USERS, _USERS.c.id == _SESSIONS.c.user_id)
+    .where(_SESSIONS.c.cookie_hash == bindparam("cookie_hash"), alive(), _USERS.c.disabled_at.is_(None)),
+)
+_START = insert_row(_SESSIONS)
+_RENEW = Statement(
+    Effect.WRITE,
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("of"), _SESSIONS.c.ended_at.is_(None))
+    .values(
+        cookie_hash=bindparam("new_hash"),
+        authenticated_at=bindparam("now"),
+        seen_at=bindparam("now"),
+        expires_at=bindparam("until"),
+        amr=bindparam("new_amr"),
+        acr=bindparam("new_acr"),
+    ),
+)
+_TOUCH = Statement(
+    Effect.COUNT, update(_SESSIONS).where(_SESSIONS.c.id == bindparam("of")).values(seen_at=bindparam("now"))
+)
+_END = Statement(
+    Effect.REVOKE,
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("of"), _SESSIONS.c.ended_at.is_(None))
+    .values(ended_at=bindparam("now")),
+)
+_END_OF_USER = Statement(
+    Effect.REVOKE,
+    update(_SESSIONS)
+    .where(_SESSIONS.c.user_id == bindparam("of"), _SESSIONS.c.ended_at.is_(None))
+    .values(ended_at=bindparam("now")),
+)
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A live session and its person."""
+
+    sid: str
+    user_id: str
+    email: str
+    name: str
+    authentication: Authentication
+    seen_at: datetime
+
+
+async def find(connection: Connection, cookie: str, now: datetime, idle: timedelta) -> SignedIn | None:
+    row = await connection.one(_FIND, cookie_hash=hash_of(cookie), now=now, idle_since=now - idle)
+    return None if row is None else _signed_in(row)
+
+
+async def start(  # what a session is
+    transaction: Transaction, sid: str, cookie: str, user_id: str, proof: Authentication, until: datetime
+) -> None:
+    await transaction.run(
+        _START,
+        id=sid,
+        cookie_hash=hash_of(cookie),
+        user_id=user_id,
+        created_at=proof.auth_time,
+        authenticated_at=proof.auth_time,
+        seen_at=proof.auth_time,
+        expires_at=until,
+        amr=" ".join(proof.amr),
+        acr=proof.acr,
+        ended_at=None,
+    )
+
+
+async def renew(transaction: Transaction, cookie: str, proof: Authentication, until: datetime) -> bool:
+    """The same session under a new cookie, after its person proved again who they are. The old cookie opens nothing."""
+    touched = await transaction.run(
+        _RENEW,
+        of=proof.sid,
+        new_hash=hash_of(cookie),
+        now=proof.auth_time,
+        until=until,
+        new_amr=" ".join(proof.amr),
+        new_acr=proof.acr,
+    )
+    return touched == 1
+
+
+async def touch(transaction: Transaction, sid: str, now: datetime) -> None:
+    await transaction.run(_TOUCH, of=sid, now=now)
+
+
+async def end(transaction: Transaction, sid: str, now: datetime) -> bool:
+    return await transaction.run(_END, of=sid, now=now) == 1
+
+
+async def end_all_of(transaction: Transaction, user_id: str, now: datetime) -> int:
+    return await transaction.run(_END_OF_USER, of=user_id, now=now)
+
+
+def _signed_in(row: Row) -> SignedIn:
+    proof = Authentication(row.id, row.authenticated_at, tuple(row.amr.split()), row.acr)
+    return SignedIn(row.id, row.user_id, row.email, row.claims.get("name") or row.email, proof, row.seen_at)

@@ -1,0 +1,176 @@
+"""SQLite in WAL mode, called directly: a statement takes microseconds, a hop to a thread would take more.
+
+The loop never waits for the file. Its connections have no busy timeout: a lock held by another process is retried
+with awaited pauses, 2 s in all. Checkpoints and the syncs that make a revocation durable run in a thread; a commit
+syncs nothing (synchronous=NORMAL).
+"""
+
+import asyncio
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from idp.store.db import MAX_WAIT, Database, Row, Statement, StoreUnavailable, Transaction
+
+_PAUSE = 0.005
+_CACHED_STATEMENTS = 512
+_WAL_LIMIT = 16 * 1024 * 1024
+
+
+class SqliteDatabase(Database):
+    """One file, one writer connection under one lock, one reader connection."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(sqlite_dialect.dialect(), sqlite_dialect.insert)
+        self.path = path
+        self.lock = asyncio.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._maintained = False
+
+    async def connect(self) -> None:
+        try:
+            self._writer = _open(self.path)
+            self._reader = _open(self.path)
+        except sqlite3.Error as error:
+            message = f"the database {self.path} cannot be opened: {error}"
+            raise StoreUnavailable(message) from error
+
+    async def close(self) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        assert self._writer is not None  # noqa: S101  # connect() comes first
+        return self._writer
+
+    def transaction(self) -> "SqliteTransaction":
+        return SqliteTransaction(self)
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
+        compiled = self.compiled(statement)
+        assert self._reader is not None  # noqa: S101  # connect() comes first
+        raw = await retried(self._reader, compiled.sql, compiled.arguments(values))
+        return [compiled.read(row) for row in raw.fetchall()]
+
+    async def maintain(self) -> None:
+        """Moves the write-ahead log into the file, in a thread."""
+        if not self._maintained:
+            await retried(self.writer, "PRAGMA wal_autocheckpoint = 0", ())
+            self._maintained = True
+        await asyncio.to_thread(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.05)
+        try:
+            large = _wal(self.path).exists() and _wal(self.path).stat().st_size > _WAL_LIMIT
+            connection.execute("PRAGMA wal_checkpoint(RESTART)" if large else "PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.OperationalError:
+            pass  # somebody else holds the lock; there is another time in a second
+        finally:
+            connection.close()
+
+
+class SqliteTransaction(Transaction):
+    """BEGIN IMMEDIATE under the process's lock."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        super().__init__()
+        self._database = database
+        self._connection = database.writer
+
+    async def _begin(self) -> None:
+        lock = self._database.lock
+        if lock.locked():
+            try:
+                await asyncio.wait_for(lock.acquire(), MAX_WAIT)
+            except TimeoutError:
+                message = "the database is busy"
+                raise StoreUnavailable(message) from None
+        else:
+            await lock.acquire()
+        try:
+            await retried(self._connection, "BEGIN IMMEDIATE", ())
+        except BaseException:
+            lock.release()
+            raise
+
+    async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
+        self._note(statement)
+        compiled = self._database.compiled(statement)
+        cursor = self._connection.execute(compiled.sql, compiled.arguments(values))
+        return [compiled.read(row) for row in cursor.fetchall()]
+
+    async def run(self, statement: Statement, /, **values: Any) -> int:
+        self._note(statement)
+        compiled = self._database.compiled(statement)
+        return self._connection.execute(compiled.sql, compiled.arguments(values)).rowcount
+
+    async def _commit(self) -> None:
+        try:
+            await retried(self._connection, "COMMIT", ())
+            if self._durable:
+                await asyncio.to_thread(_sync, _wal(self._database.path))
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        finally:
+            self._database.lock.release()
+
+    async def _rollback(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        finally:
+            self._database.lock.release()
+
+
+async def retried(connection: sqlite3.Connection, sql: str, arguments: Any) -> sqlite3.Cursor:
+    """Runs a statement; while another process holds the lock, pauses and tries again, 2 s in all."""
+    waited = 0.0
+    while True:
+        try:
+            return connection.execute(sql, arguments)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if waited >= MAX_WAIT:
+                message = "the database is locked by another process"
+                raise StoreUnavailable(message) from error
+        await asyncio.sleep(_PAUSE)
+        waited += _PAUSE
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=0, cached_statements=_CACHED_STATEMENTS
+    )
+    connection.execute("PRAGMA busy_timeout = 2000")  # for the next line alone, before anything is served
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _sync(path: Path) -> None:
+    """What synchronous=FULL adds to a commit: the log is on the disk. A checkpoint that was faster synced it already."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

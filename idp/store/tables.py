@@ -1,0 +1,278 @@
+"""Every table."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Column, DateTime, Dialect, Index, LargeBinary, String, Table, Text, text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel import Field, SQLModel
+
+NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time in UTC: timestamptz on PostgreSQL, text that sorts on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String(27) if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # the driver's own type
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "a time without a zone"
+            raise ValueError(message)
+        return _as_text(value) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # the driver's own type
+        if value is None:
+            return None
+        return datetime.fromisoformat(value) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def _as_text(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as text, the same on every database."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # the library's signature
+        return None if value is None else json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # the library's signature
+        return None if value is None else json.loads(value)
+
+
+def _time(*, nullable: bool = False) -> Any:  # SQLModel's Field is Any
+    return Field(sa_column=Column(UtcTime, nullable=nullable))
+
+
+def _json() -> Any:  # SQLModel's Field is Any
+    return Field(sa_column=Column(Json, nullable=False))
+
+
+def _sealed(purpose: str, *, nullable: bool = False) -> Any:  # SQLModel's Field is Any
+    """A column of sealed bytes: `idp key reseal` finds it by its purpose."""
+    return Field(sa_column=Column(LargeBinary, nullable=nullable, info={"purpose": purpose}))
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """A partial index, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+class Instance(SQLModel, table=True):
+    """One row: what this database belongs to, and a value that only its sealing keys open."""
+
+    __tablename__ = "instance"
+    id: str = Field(primary_key=True)
+    created_at: datetime = _time()
+    key_check: bytes = _sealed("key_check")
+
+
+class SigningKey(SQLModel, table=True):
+    """A key is next until `active_at`, current until `retired_at`, and published until `expires_at`."""
+
+    __tablename__ = "signing_keys"
+    __table_args__ = (
+        Index("ix_signing_keys_one_next", "algorithm", unique=True, **_where("active_at IS NULL")),
+        Index(
+            "ix_signing_keys_one_current",
+            "algorithm",
+            unique=True,
+            **_where("active_at IS NOT NULL AND retired_at IS NULL"),
+        ),
+    )
+    kid: str = Field(primary_key=True)
+    algorithm: str
+    private_key: bytes = _sealed("signing_key")
+    created_at: datetime = _time()
+    active_at: datetime | None = _time(nullable=True)
+    retired_at: datetime | None = _time(nullable=True)
+    expires_at: datetime | None = _time(nullable=True)
+
+
+class User(SQLModel, table=True):
+    """A person. `audit_key` opens the personal parts of their audit rows and goes with this row."""
+
+    __tablename__ = "users"
+    id: str = Field(primary_key=True)
+    pseudonym: str = Field(unique=True)
+    email: str
+    email_canonical: str = Field(unique=True)
+    email_verified_at: datetime | None = _time(nullable=True)
+    claims: dict[str, Any] = _json()
+    audit_key: bytes = _sealed("audit_key")
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    disabled_at: datetime | None = _time(nullable=True)
+
+
+class Credential(SQLModel, table=True):
+    """A factor of a person. `data` is sealed JSON, written back by compare-and-set on `version`."""
+
+    __tablename__ = "credentials"
+    __table_args__ = (Index("ix_credentials_one_password", "user_id", unique=True, **_where("factor = 'password'")),)
+    id: str = Field(primary_key=True)
+    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE")
+    factor: str
+    lookup: str | None = Field(default=None, unique=True)
+    data: bytes = _sealed("credential")
+    version: int
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class ClientRow(SQLModel, table=True):
+    """A client's metadata, as RFC 7591 names it."""
+
+    __tablename__ = "clients"
+    client_id: str = Field(primary_key=True)
+    client_name: str
+    token_endpoint_auth_method: str
+    redirect_uris: list[str] = _json()
+    post_logout_redirect_uris: list[str] = _json()
+    grant_types: list[str] = _json()
+    scope: str = Field(sa_column=Column(Text, nullable=False))
+    audience: list[str] = _json()
+    profile: str
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+    disabled_at: datetime | None = _time(nullable=True)
+
+
+class ClientSecret(SQLModel, table=True):
+    """A secret of a client; only its hash is kept."""
+
+    __tablename__ = "client_secrets"
+    id: str = Field(primary_key=True)
+    client_id: str = Field(foreign_key="clients.client_id", ondelete="CASCADE", index=True)
+    secret_hash: str
+    created_at: datetime = _time()
+    expires_at: datetime | None = _time(nullable=True)
+
+
+class Handle(SQLModel, table=True):
+    """Something that is taken once: the hash of its secret, and what it stands for. A used row stays until it is pruned."""
+
+    __tablename__ = "handles"
+    hash: str = Field(primary_key=True)
+    kind: str
+    data: dict[str, Any] = _json()
+    created_at: datetime = _time()
+    expires_at: datetime = _time()
+    used_at: datetime | None = _time(nullable=True)
+
+
+class Attempt(SQLModel, table=True):
+    """One sign-in on its way: keyed by its URL, bound to the browser by the hash of its cookie.
+
+    A session older than `fresh_since` does not count for it; `consented_by` is who allowed the app in this attempt.
+    """
+
+    __tablename__ = "attempts"
+    id: str = Field(primary_key=True)
+    browser_hash: str
+    client_id: str
+    request: dict[str, Any] = _json()
+    username: bytes | None = _sealed("username", nullable=True)
+    fault: str | None = None
+    fresh_since: datetime | None = _time(nullable=True)
+    consented_by: str | None = None
+    version: int
+    created_at: datetime = _time()
+    expires_at: datetime = _time()
+    done_at: datetime | None = _time(nullable=True)
+
+
+class Session(SQLModel, table=True):
+    """A person signed in with one browser. `id` is the sid of tokens; the cookie's hash changes at each sign-in."""
+
+    __tablename__ = "sessions"
+    id: str = Field(primary_key=True)
+    cookie_hash: str = Field(unique=True)
+    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    created_at: datetime = _time()
+    authenticated_at: datetime = _time()
+    seen_at: datetime = _time()
+    expires_at: datetime = _time()
+    amr: str
+    acr: str
+    ended_at: datetime | None = _time(nullable=True)
+
+
+class RememberedAccount(SQLModel, table=True):
+    """Who signed in with this browser last; it opens nothing."""
+
+    __tablename__ = "remembered_accounts"
+    browser_hash: str = Field(primary_key=True)
+    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE")
+    seen_at: datetime = _time()
+
+
+class Consent(SQLModel, table=True):
+    """What a person allowed a client."""
+
+    __tablename__ = "consents"
+    user_id: str = Field(primary_key=True, foreign_key="users.id", ondelete="CASCADE")
+    client_id: str = Field(primary_key=True, foreign_key="clients.client_id", ondelete="CASCADE")
+    scope: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = _time()
+    updated_at: datetime = _time()
+
+
+class Grant(SQLModel, table=True):
+    """What a code gave, and with a seed the whole family of its refresh tokens. Ending this row ends every token of it."""
+
+    __tablename__ = "grants"
+    id: str = Field(primary_key=True)
+    client_id: str = Field(foreign_key="clients.client_id", ondelete="CASCADE")
+    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    session_id: str
+    offline: bool
+    scope: str = Field(sa_column=Column(Text, nullable=False))
+    auth_time: datetime = _time()
+    amr: str
+    acr: str
+    seed: bytes | None = _sealed("seed", nullable=True)
+    generation: int
+    created_at: datetime = _time()
+    rotated_at: datetime = _time()
+    expires_at: datetime = _time()
+    ended_at: datetime | None = _time(nullable=True)
+    ended_reason: str | None = None
+
+
+class AuditRow(SQLModel, table=True):
+    """What happened. `personal` is sealed under the person's own key, or the provider's where there is no person."""
+
+    __tablename__ = "audit"
+    id: str = Field(primary_key=True)
+    at: datetime = _time()
+    event: str
+    request_id: str | None = None
+    pseudonym: str | None = None
+    client_id: str | None = None
+    grant_id: str | None = None
+    session_id: str | None = None
+    details: dict[str, Any] = _json()
+    personal: bytes | None = _sealed("audit_personal", nullable=True)
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table of a model; hot paths speak Core."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]

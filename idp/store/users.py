@@ -1,0 +1,152 @@
+"""People: who they are, whether they may sign in, and what userinfo may say of them."""
+
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select, update
+
+from idp.store.db import Connection, Effect, Row, Statement, Transaction
+from idp.store.ids import new_id
+from idp.store.seal import Sealer
+from idp.store.tables import User, table_of
+
+AUDIT_KEY_PURPOSE = "audit_key"
+MAX_EMAIL = 254
+_EMAIL = re.compile(r"[^\s@\"<>(),:;\\\[\]]{1,64}@[^\s@\"<>(),:;\\\[\]]{1,189}")
+_USERS = table_of(User)
+_CREATE = Statement(
+    Effect.WRITE,
+    lambda insert: (
+        insert(_USERS)
+        .values({column.name: bindparam(column.name) for column in _USERS.columns})
+        .on_conflict_do_nothing(index_elements=["email_canonical"])
+        .returning(_USERS.c.id)
+    ),
+)
+_BY_ID = Statement(Effect.READ, select(_USERS).where(_USERS.c.id == bindparam("id")))
+_BY_EMAIL = Statement(Effect.READ, select(_USERS).where(_USERS.c.email_canonical == bindparam("email")))
+_LIST = Statement(Effect.READ, select(_USERS).order_by(_USERS.c.email_canonical))
+_UPDATE = Statement(
+    Effect.WRITE,
+    update(_USERS)
+    .where(_USERS.c.id == bindparam("of"))
+    .values(claims=bindparam("new_claims"), updated_at=bindparam("now")),
+)
+_DISABLE = Statement(
+    Effect.REVOKE,
+    update(_USERS)
+    .where(_USERS.c.id == bindparam("of"), _USERS.c.disabled_at.is_(None))
+    .values(disabled_at=bindparam("now")),
+)
+_ENABLE = Statement(
+    Effect.WRITE,
+    update(_USERS).where(_USERS.c.id == bindparam("of"), _USERS.c.disabled_at.is_not(None)).values(disabled_at=None),
+)
+_DELETE = Statement(Effect.REVOKE, delete(_USERS).where(_USERS.c.id == bindparam("id")))
+
+
+class NotAnEmail(Exception):
+    """Text that cannot be an e-mail address here."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user. `claims` are those of OpenID Connect Core section 5.1 beyond the address."""
+
+    id: str
+    pseudonym: str
+    email: str
+    email_verified_at: datetime | None
+    claims: dict[str, Any]
+    audit_key: bytes
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        return str(self.claims.get("name") or self.email)
+
+
+def canonical(email: str) -> str:
+    """The one form under which an address is looked up and unique: NFKC, case-folded, NFKC again."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email.strip()).casefold())
+
+
+def check_email(email: str) -> str:
+    """The address as it is kept. Raises NotAnEmail for what cannot be one, invisible characters included."""
+    if len(email) > MAX_EMAIL or not email.isprintable() or not _EMAIL.fullmatch(email):
+        message = "it must look like name@example.com"
+        raise NotAnEmail(message)
+    if any(unicodedata.category(character) in ("Cf", "Mn", "Cc") for character in canonical(email)):
+        message = "it holds invisible or combining characters"
+        raise NotAnEmail(message)
+    return email
+
+
+async def create(
+    transaction: Transaction,
+    sealer: Sealer,
+    email: str,
+    claims: dict[str, Any],
+    now: datetime,
+    *,
+    verified: bool,
+) -> str | None:
+    """The new user's id; None where the address is taken."""
+    user_id = new_id(now)
+    row = await transaction.one(
+        _CREATE,
+        id=user_id,
+        pseudonym=secrets.token_hex(16),
+        email=check_email(email),
+        email_canonical=canonical(email),
+        email_verified_at=now if verified else None,
+        claims=claims,
+        audit_key=sealer.seal(secrets.token_bytes(32), AUDIT_KEY_PURPOSE, user_id),
+        created_at=now,
+        updated_at=now,
+        disabled_at=None,
+    )
+    return None if row is None else user_id
+
+
+async def find(connection: Connection, user_id: str) -> Person | None:
+    return _person(await connection.one(_BY_ID, id=user_id))
+
+
+async def find_by_email(connection: Connection, email: str) -> Person | None:
+    return _person(await connection.one(_BY_EMAIL, email=canonical(email)))
+
+
+async def listed(connection: Connection) -> list[Person]:
+    return [person for row in await connection.all(_LIST) if (person := _person(row))]
+
+
+async def update_claims(transaction: Transaction, user_id: str, claims: dict[str, Any], now: datetime) -> None:
+    await transaction.run(_UPDATE, of=user_id, new_claims=claims, now=now)
+
+
+async def disable(transaction: Transaction, user_id: str, now: datetime) -> bool:
+    return await transaction.run(_DISABLE, of=user_id, now=now) == 1
+
+
+async def enable(transaction: Transaction, user_id: str) -> bool:
+    return await transaction.run(_ENABLE, of=user_id) == 1
+
+
+async def delete_user(transaction: Transaction, user_id: str) -> bool:
+    """The row and all that hangs on it; its audit key is gone with it."""
+    return await transaction.run(_DELETE, id=user_id) == 1
+
+
+def _person(row: Row | None) -> Person | None:
+    if row is None:
+        return None
+    values = row._asdict()
+    del values["email_canonical"]
+    return Person(**values)

@@ -1,0 +1,39 @@
+"""Sending an authorization response to the app: the only code that redirects to another site."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from idp.protocol.authorize import AnswerTo
+from idp.protocol.errors import OAuthError
+from idp.services import services_of
+from idp.web.pages import exact_target, page
+
+
+def success(request: Request, answer_to: AnswerTo, code: str, app_name: str | None) -> Response:
+    """RFC 6749 section 4.1.2."""
+    return _send(request, answer_to, {"code": code}, app_name)
+
+
+def refusal(request: Request, answer_to: AnswerTo, error: OAuthError, app_name: str | None) -> Response:
+    """RFC 6749 section 4.1.2.1."""
+    return _send(request, answer_to, {"error": error.error, "error_description": error.description}, app_name)
+
+
+def _send(request: Request, answer_to: AnswerTo, fields: Mapping[str, str], app_name: str | None) -> Response:
+    answer = dict(fields)
+    if answer_to.state is not None:
+        answer["state"] = answer_to.state
+    answer["iss"] = services_of(request).settings.issuer  # RFC 9207
+    target = answer_to.address.redirect_uri
+    if answer_to.response_mode == "form_post":
+        context = {
+            "target": target,
+            "fields": list(answer.items()),
+            "app": {"name": app_name} if app_name else None,
+        }
+        return page(request, "signin/form_post.html", context, form_action=exact_target(target))
+    joint = "&" if "?" in target else "?"
+    return RedirectResponse(f"{target}{joint}{urlencode(answer)}", 303)

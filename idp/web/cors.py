@@ -1,0 +1,55 @@
+"""CORS: open where everything is public, for registered origins where apps in browsers call, nowhere else."""
+
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.protocol.redirects import origin
+from idp.services import Services
+from idp.store import clients
+
+_KEPT = timedelta(seconds=30)
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Origins:
+    """The web origins of all registered redirect URIs, read at most twice a minute: they open nothing by themselves."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._known: frozenset[str] = frozenset()
+        self._until: datetime | None = None
+
+    async def includes(self, candidate: str) -> bool:
+        now = self._services.clock()
+        if self._until is None or now >= self._until:
+            uris = await clients.redirect_uris(self._services.database)
+            self._known = frozenset(found for uri in uris if (found := origin(uri)) is not None)
+            self._until = now + _KEPT
+        return candidate in self._known
+
+
+def open_to_all(response: Response) -> Response:
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+async def for_registered(request: Request, response: Response) -> Response:
+    """Lets the page of a registered app read the answer; `null` and everybody else may not."""
+    asked = request.headers.get("origin")
+    response.headers["Vary"] = "Origin"
+    if asked is not None and await request.app.state.origins.includes(asked):
+        response.headers["Access-Control-Allow-Origin"] = asked
+        response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, X-Request-Id"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+async def preflight(request: Request) -> Response:
+    return await for_registered(request, Response(status_code=204, headers=_PREFLIGHT))

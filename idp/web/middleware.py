@@ -1,0 +1,143 @@
+"""The one layer in front of everything: a reference, limits, headers that every answer has, one log line, no bare failure."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from idp.hashing import Overloaded
+from idp.services import Services
+from idp.store.db import StoreUnavailable
+from idp.web import problems
+from idp.web.problems import Problem, problem_json, problem_page
+
+log = structlog.get_logger("idp.request")
+
+MAX_BODY = 64 * 1024
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing in it can be misread
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+_UNLESS_SET = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+
+
+class TooLarge(Exception):
+    """A body over the limit."""
+
+
+def new_reference() -> str:
+    """Eight characters that a person can read out: 40 random bits."""
+    number = secrets.randbits(40)
+    text = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 40, 5))
+    return f"{text[:4]}-{text[4:]}"
+
+
+class Front:
+    """A pure ASGI layer. `api` says which paths answer machines, in JSON."""
+
+    def __init__(self, app: ASGIApp, api: Callable[[str], bool]) -> None:
+        self._app = app
+        self._api = api
+        self._always: tuple[tuple[bytes, bytes], ...] = _ALWAYS
+
+    def serve(self, services: Services) -> None:
+        """Called when the services are open, before the first request."""
+        if services.settings.secure and not services.settings.loopback:
+            self._always = (*_ALWAYS, _HSTS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        reference = scope["idp.reference"] = new_reference()
+        answer = _Answer(send, self._always, reference)
+        try:
+            await self._app(scope, _limited(scope, receive), answer)
+        except Exception as error:  # whatever it is, the person gets a page and the log the reason
+            await self._fail(scope, receive, answer, error)
+        self._log(scope, answer.status, reference, time.perf_counter() - began)
+
+    async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", error: Exception) -> None:
+        problem = _problem(error)
+        if problem is problems.BROKEN:
+            log.error("failed", reference=answer.reference, path=scope["path"], exc_info=error)
+        else:
+            log.warning("refused", reference=answer.reference, reason=f"{type(error).__name__}: {error}")
+        if answer.status:
+            raise error  # the answer has begun: all that is left is to cut it off
+        scope["app"] = scope.get("app") or self._app
+        response = self._response(scope, receive, problem)
+        await response(scope, receive, answer)
+
+    def _response(self, scope: Scope, receive: Receive, problem: Problem) -> Response:
+        if self._api(scope["path"]):
+            return problem_json(problem, "temporarily_unavailable" if problem.status == 503 else "server_error")
+        return problem_page(Request(scope, receive), problem)
+
+    def _log(self, scope: Scope, status: int, reference: str, seconds: float) -> None:
+        log.info(
+            "request",
+            method=scope["method"],
+            path=getattr(scope.get("route"), "path", None) or scope["path"][:200],
+            status=status,
+            ms=round(seconds * 1000, 1),
+            reference=reference,
+            **scope.get("idp.log", {}),
+        )
+
+
+class _Answer:
+    """Sends, and adds what every answer has."""
+
+    def __init__(self, send: Send, always: tuple[tuple[bytes, bytes], ...], reference: str) -> None:
+        self._send = send
+        self._always = always
+        self.reference = reference
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message["headers"]
+            present = {name for name, _ in headers}
+            headers.extend(self._always)
+            headers.extend(pair for pair in _UNLESS_SET if pair[0] not in present)
+            headers.append((b"x-request-id", self.reference.encode()))
+        await self._send(message)
+
+
+def _limited(scope: Scope, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    """Counts the body as it comes, whatever Content-Length says."""
+    if scope["method"] in ("GET", "HEAD"):
+        return receive
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise TooLarge
+        return message
+
+    return counted
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, TooLarge):
+        return problems.TOO_LARGE
+    if isinstance(error, StoreUnavailable | Overloaded):
+        return problems.BUSY
+    return problems.BROKEN

@@ -1,0 +1,98 @@
+"""Pages: the templates, what each of them is given, and the headers that keep it safe."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from idp.services import services_of
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_BESIDE = _PACKAGE / "_templates"
+TEMPLATES = _BESIDE if _BESIDE.is_dir() else _PACKAGE.parent / "templates"
+STATIC = TEMPLATES / "static"
+_CSP = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+def static_url(file: str) -> str:
+    """The URL of a static file, with a hash of its content, so that it may be cached for ever."""
+    return f"/static/{file}?v={_static(file)[1]}"
+
+
+@lru_cache(maxsize=64)
+def _static(file: str) -> tuple[bytes, str]:
+    content = (STATIC / file).read_bytes()
+    return content, hashlib.sha256(content).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals["static"] = static_url
+    return environment
+
+
+def render(template: str, context: Mapping[str, object]) -> str:
+    return _environment().get_template(template).render({"lang": "en", "dir": "ltr", **context})
+
+
+def page(
+    request: Request,
+    template: str,
+    context: Mapping[str, object],
+    *,
+    status: int = 200,
+    form_action: str | None = "'self'",
+) -> Response:
+    """A page. `form_action` None is for pages whose post may end at an app: Chromium holds it against every redirect."""
+    services = services_of(request)
+    common = {
+        "site_name": services.settings.site_name,
+        "development": services.development,
+        "reference": reference_of(request),
+    }
+    policy = _CSP if form_action is None else f"{_CSP}; form-action {form_action}"
+    return HTMLResponse(render(template, {**common, **context}), status, {"Content-Security-Policy": policy})
+
+
+def exact_target(uri: str) -> str:
+    """A URI as a CSP source: no query, and nothing that would end the source."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}{quote(parts.path, safe='/%:@!$&()*+=~-._')}"
+
+
+def reference_of(request: Request) -> str:
+    """The short name under which this request stands in the log and the audit."""
+    return str(request.scope.get("idp.reference", ""))
+
+
+async def static(request: Request) -> Response:
+    """A file of `templates/static`, from memory."""
+    file = request.path_params["file"]
+    if file not in _static_files():
+        return Response(status_code=404)
+    content, version = _static(file)
+    caching = _FOR_EVER if request.query_params.get("v") == version else "no-cache"
+    return Response(content, 200, {"Cache-Control": caching}, _TYPES[Path(file).suffix])
+
+
+@lru_cache(maxsize=1)
+def _static_files() -> frozenset[str]:
+    return frozenset(path.name for path in STATIC.iterdir() if path.suffix in _TYPES)

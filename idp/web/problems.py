@@ -1,0 +1,117 @@
+"""Error pages: what happened, whose turn it is, what to do, and a reference that finds the reason in the log."""
+
+from dataclasses import dataclass, replace
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from idp.services import services_of
+from idp.web.pages import page
+
+RETRY_AFTER = "2"
+
+
+@dataclass(frozen=True)
+class Link:
+    href: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`whose_turn` is you, app or operator."""
+
+    status: int
+    title: str
+    what: str
+    whose_turn: str
+    next_step: str
+    link: Link | None = None
+
+    def with_link(self, href: str, text: str) -> "Problem":
+        return replace(self, link=Link(href, text))
+
+
+_START_AGAIN = "Go back to the app you came from and sign in there again."
+_TELL_THE_APP = "Tell the people who run the app, and give them the reference below."
+
+NOT_FOUND = Problem(404, "There is no such page", "The address leads nowhere here.", "you", _START_AGAIN)
+METHOD_NOT_ALLOWED = Problem(
+    405, "That does not work here", "The page exists, but not for this kind of request.", "app", _TELL_THE_APP
+)
+TOO_LARGE = Problem(
+    413, "That was too much", "What was sent is larger than anything this page needs.", "app", _TELL_THE_APP
+)
+BAD_REQUEST = Problem(400, "That was not understood", "What was sent is malformed.", "app", _TELL_THE_APP)
+BROKEN = Problem(
+    500,
+    "Something went wrong here",
+    "It is our fault, not yours, and nothing of yours was lost.",
+    "operator",
+    "The log has the full reason under the reference below. You can try again.",
+)
+BUSY = Problem(
+    503,
+    "Busy at the moment",
+    "More people are signing in than can be served right now.",
+    "you",
+    "Wait a moment and try again.",
+)
+UNKNOWN_CLIENT = Problem(
+    400,
+    "This app is not known here",
+    "The link that brought you here names an app that is not registered, or is switched off.",
+    "app",
+    _TELL_THE_APP,
+)
+WRONG_REDIRECT = Problem(
+    400,
+    "You cannot be sent back to this app",
+    "The address to return to is not one that the app registered, so it could belong to somebody else.",
+    "app",
+    _TELL_THE_APP,
+)
+NO_COOKIES = Problem(
+    400,
+    "Your browser does not keep our cookie",
+    "Signing in needs a cookie of this site, and your browser did not send the one it was given.",
+    "you",
+    "Allow cookies for this site, then start again at the app.",
+)
+OTHER_BROWSER = Problem(
+    400,
+    "This sign-in began in another browser",
+    "For your safety it can only be finished where it began.",
+    "you",
+    "You can begin a new one in this browser.",
+)
+GONE = Problem(410, "This sign-in is over", "It was begun too long ago to be continued.", "you", _START_AGAIN)
+FORGED = Problem(
+    403,
+    "This form could not be trusted",
+    "It did not come from this page in this browser, so nothing was changed.",
+    "you",
+    "Go back to the page and send it again.",
+)
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    now = services_of(request).clock()
+    context = {
+        "title": problem.title,
+        "what": problem.what,
+        "whose_turn": problem.whose_turn,
+        "next_step": problem.next_step,
+        "link": problem.link,
+        "time": f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        "status": problem.status,
+    }
+    response = page(request, "error.html", context, status=problem.status)
+    if problem.status == BUSY.status:
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def problem_json(problem: Problem, error: str) -> Response:
+    headers = {"Retry-After": RETRY_AFTER} if problem.status == BUSY.status else None
+    return JSONResponse({"error": error, "error_description": problem.title}, problem.status, headers)

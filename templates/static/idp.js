@@ -1,0 +1,64 @@
+"use strict";
+// Conveniences only: every page works without this file.
+const all = (selector, act) => document.querySelectorAll(selector).forEach(act);
+
+// Where the autofocus attribute did not do it already.
+addEventListener("load", () => setTimeout(() => {
+  if (document.activeElement === document.body) all(".alert", (summary) => summary.focus());
+}, 50));
+
+all("[data-reveal]", (button) => {
+  const field = document.getElementById(button.getAttribute("aria-controls"));
+  const show = (on) => {
+    field.type = on ? "text" : "password";
+    button.setAttribute("aria-pressed", on);
+  };
+  button.hidden = false;
+  button.onclick = () => show(field.type === "password");
+  field.form.addEventListener("submit", () => show(false));
+  addEventListener("pagehide", () => show(false));
+});
+
+all("#caps", (hint) => {
+  const look = (event) => {
+    const text = event.getModifierState?.("CapsLock") ? hint.dataset.on : "";
+    if (hint.textContent !== text) hint.textContent = text;
+  };
+  for (const type of ["keydown", "keyup", "mousedown"]) addEventListener(type, look);
+});
+
+all("[data-copy]", (button) => {
+  if (!navigator.clipboard) return;
+  button.hidden = false;
+  button.onclick = async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.nextElementSibling.textContent = "Copied";
+  };
+});
+
+// A double click makes one request; a form that stays (cancelled, or back from the cache) can be sent again.
+const sent = new Set();
+addEventListener("submit", (event) => {
+  if (sent.has(event.target)) return event.preventDefault();
+  sent.add(event.target);
+  setTimeout(() => sent.delete(event.target), 5000);
+});
+
+// Signed in from another tab: this one notices when it is looked at, and goes on.
+const page = document.querySelector("[data-step-url]");
+const look = async () => {
+  if (document.hidden) return;
+  try {
+    const { step } = await (await fetch(page.dataset.stepUrl)).json();
+    if (step !== page.dataset.step) location.reload();
+  } catch {}
+};
+if (page) {
+  addEventListener("focus", look);
+  document.addEventListener("visibilitychange", look);
+}
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  sent.clear();
+  if (page) look();
+});

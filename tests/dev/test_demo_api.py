@@ -1,0 +1,306 @@
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from idp.dev.demo_api import BEARER, KEYS_LIVE_AT_MOST, KEYS_LIVE_BY_DEFAULT, create_demo_api, lifetime_of
+from tests.dev.provider import API, ISSUER, Hosts, LittleProvider, access_token_claims, rsa_key, sign
+
+
+@dataclass
+class Clock:
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **duration: float) -> None:
+        self.now += timedelta(**duration)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def api(hosts: Hosts, provider: LittleProvider, clock: Clock) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = hosts.transport()
+    hosts.apps[ISSUER] = provider.app()
+    hosts.apps[API] = create_demo_api(
+        issuer=ISSUER, audience=API, required_scope="demo.read", transport=transport, clock=clock
+    )
+    async with httpx2.AsyncClient(transport=transport, base_url=API) as client:
+        yield client
+
+
+async def me(api: httpx2.AsyncClient, token: str) -> httpx2.Response:
+    return await api.get("/me", headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_a_genuine_token_is_accepted(api: httpx2.AsyncClient, provider: LittleProvider) -> None:
+    answer = await me(api, provider.access_token())
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["sub"], body["client_id"], body["scope"]) == ("ana", "demo", "openid demo.read")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_the_audience_may_be_one_of_several(api: httpx2.AsyncClient, provider: LittleProvider) -> None:
+    assert (await me(api, provider.access_token(aud=["https://other.example", API]))).status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic YTpi"}, {"Authorization": ""}])
+async def test_a_request_without_a_token_is_challenged_without_an_error_code(
+    api: httpx2.AsyncClient, headers: dict[str, str]
+) -> None:
+    answer = await api.get("/me", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="demo-api"'
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"aud": "https://other.example"},
+        {"aud": ["https://other.example"]},
+        {"aud": API + "/"},
+        {"iss": "https://other.example"},
+        {"iss": ISSUER + "/"},
+        {"iss": [ISSUER]},
+        {"exp": None},
+        {"exp": "9999999999"},
+        {"exp": True},
+        {"sub": None},
+        {"sub": 7},
+        {"jti": None},
+        {"iat": None},
+        {"client_id": None},
+        {"iat": 9_999_999_999},
+        {"nbf": 9_999_999_999},
+    ],
+)
+async def test_a_token_with_wrong_claims_is_invalid(
+    api: httpx2.AsyncClient, provider: LittleProvider, different: dict[str, Any]
+) -> None:
+    assert_invalid(await me(api, provider.access_token(**different)))
+
+
+async def test_a_token_lives_until_its_end_and_a_little_leeway(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    token = provider.access_token(exp=int(clock.now.timestamp()) + 900)
+    clock.pass_(seconds=920)
+    assert (await me(api, token)).status_code == 200
+    clock.pass_(seconds=20)
+    answer = await me(api, token)
+    assert_invalid(answer)
+    assert answer.json()["error_description"] == "The token has expired"
+
+
+@pytest.mark.parametrize("typ", ["JWT", "logout+jwt", ""])
+async def test_another_kind_of_jwt_from_the_same_provider_is_no_access_token(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, typ: str
+) -> None:
+    claims = access_token_claims(int(clock.now.timestamp()))
+    assert_invalid(await me(api, sign(claims, provider.keys[0], typ=typ)))
+
+
+@pytest.mark.parametrize("typ", ["AT+JWT", "application/at+jwt"])
+async def test_the_type_is_a_media_type(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, typ: str
+) -> None:
+    claims = access_token_claims(int(clock.now.timestamp()))
+    assert (await me(api, sign(claims, provider.keys[0], typ=typ))).status_code == 200
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # minting one is what warns
+async def test_an_unsigned_token_is_invalid(api: httpx2.AsyncClient, clock: Clock) -> None:
+    header = {"alg": "none", "typ": "at+jwt", "kid": "first"}
+    claims = access_token_claims(int(clock.now.timestamp()))
+    assert_invalid(await me(api, jwt.encode(header, claims, OctKey.import_key("x" * 32), algorithms=["none"])))
+
+
+async def test_the_public_key_is_no_hmac_secret(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    claims = access_token_claims(int(clock.now.timestamp()))
+    header = {"alg": "HS256", "typ": "at+jwt", "kid": "first"}
+    published = OctKey.import_key({"kty": "oct", "k": provider.keys[0].as_dict(private=False)["n"]})
+    assert_invalid(await me(api, jwt.encode(header, claims, published, algorithms=["HS256"])))
+
+
+@pytest.mark.parametrize("alg", ["RS384", "RS512", "PS256"])
+async def test_a_token_signed_with_the_right_key_and_another_algorithm_is_invalid(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, alg: str
+) -> None:
+    key = provider.keys[0]
+    plain = type(key).import_key({n: v for n, v in key.as_dict(private=True).items() if n != "alg"})
+    assert_invalid(await me(api, sign(access_token_claims(int(clock.now.timestamp())), plain, alg=alg)))
+
+
+async def test_a_signature_by_another_key_under_a_known_kid_is_invalid(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    assert_invalid(await me(api, sign(access_token_claims(int(clock.now.timestamp())), rsa_key("first"))))
+
+
+async def test_a_changed_payload_is_invalid(api: httpx2.AsyncClient, provider: LittleProvider) -> None:
+    head, _, signature = provider.access_token().split(".")
+    _, payload, _ = provider.access_token(sub="eve").split(".")
+    assert_invalid(await me(api, f"{head}.{payload}.{signature}"))
+
+
+async def test_a_token_without_a_kid_is_invalid(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    header = {"alg": "RS256", "typ": "at+jwt"}
+    claims = access_token_claims(int(clock.now.timestamp()))
+    assert_invalid(await me(api, jwt.encode(header, claims, provider.keys[0], algorithms=["RS256"])))
+
+
+@given(
+    st.one_of(
+        st.text("aZ0._~+/-", min_size=1),
+        st.from_regex(r"[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]*){1,4}", fullmatch=True),
+    )
+)
+async def test_no_text_makes_the_api_fail(token: str) -> None:
+    hosts = Hosts({ISSUER: LittleProvider([]).app()})
+    app = create_demo_api(issuer=ISSUER, audience=API, required_scope=None, transport=hosts.transport())
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=API) as api:
+        assert_invalid(await me(api, token))
+
+
+async def test_two_authorization_headers_are_a_bad_request(api: httpx2.AsyncClient, provider: LittleProvider) -> None:
+    token = provider.access_token()
+    answer = await api.get("/me", headers=[("Authorization", f"Bearer {token}"), ("Authorization", "Bearer x")])
+    assert answer.status_code == 400
+    assert 'error="invalid_request"' in answer.headers["www-authenticate"]
+
+
+async def test_a_token_in_the_query_is_not_looked_at(api: httpx2.AsyncClient, provider: LittleProvider) -> None:
+    answer = await api.get("/me", params={"access_token": provider.access_token()})
+    assert answer.status_code == 401
+    assert "error" not in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("scope", ["openid", "demo.readx demo", "", None, ["demo.read"]])
+async def test_a_token_without_the_scope_is_forbidden_and_the_answer_names_the_scope(
+    api: httpx2.AsyncClient, provider: LittleProvider, scope: object
+) -> None:
+    answer = await me(api, provider.access_token(scope=scope))
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert 'scope="demo.read"' in answer.headers["www-authenticate"]
+
+
+async def test_keys_are_downloaded_once_for_as_long_as_the_provider_allows(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    for _ in range(5):
+        assert (await me(api, provider.access_token())).status_code == 200
+    assert provider.downloads_of_keys == 1
+    clock.pass_(seconds=3601)
+    assert (await me(api, provider.access_token(exp=int(clock.now.timestamp()) + 60))).status_code == 200
+    assert provider.downloads_of_keys == 2
+
+
+async def test_a_key_that_is_new_at_the_provider_is_picked_up(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    assert (await me(api, provider.access_token())).status_code == 200
+    provider.keys.insert(0, rsa_key("second"))
+    clock.pass_(seconds=60)
+    assert (await me(api, provider.access_token())).status_code == 200
+    assert provider.downloads_of_keys == 2
+
+
+async def test_a_key_that_the_provider_withdrew_is_refused_when_the_cache_ends(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    token = provider.access_token(exp=int(clock.now.timestamp()) + 9000)
+    assert (await me(api, token)).status_code == 200
+    provider.keys[:] = [rsa_key("second")]
+    clock.pass_(seconds=3601)
+    assert_invalid(await me(api, token))
+
+
+async def test_invented_kids_do_not_make_the_api_flood_the_provider(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
+) -> None:
+    claims = access_token_claims(int(clock.now.timestamp()))
+    unknown = sign(claims, rsa_key("invented"))
+    for _ in range(5):
+        assert_invalid(await me(api, unknown))
+    assert provider.downloads_of_keys == 1
+    clock.pass_(seconds=11)
+    for _ in range(5):
+        assert_invalid(await me(api, unknown))
+    assert provider.downloads_of_keys == 2
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+async def test_a_short_key_is_not_trusted(api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock) -> None:
+    short = rsa_key("short", 1024)
+    provider.keys.append(short)
+    assert_invalid(await me(api, sign(access_token_claims(int(clock.now.timestamp())), short)))
+    assert (await me(api, provider.access_token())).status_code == 200
+
+
+async def test_keys_that_cannot_be_had_are_the_apis_trouble_and_not_the_tokens(
+    api: httpx2.AsyncClient, provider: LittleProvider
+) -> None:
+    provider.alive = False
+    answer = await me(api, provider.access_token())
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    provider.alive = True
+    assert (await me(api, provider.access_token())).status_code == 200
+
+
+async def test_a_discovery_document_of_another_issuer_gives_no_keys(
+    api: httpx2.AsyncClient, provider: LittleProvider
+) -> None:
+    provider.metadata["issuer"] = "https://other.example"
+    assert (await me(api, provider.access_token())).status_code == 503
+    assert provider.downloads_of_keys == 0
+
+
+async def test_the_front_page_explains_the_api(api: httpx2.AsyncClient) -> None:
+    body = (await api.get("/")).json()
+    assert (body["issuer"], body["audience"], body["required_scope"]) == (ISSUER, API, "demo.read")
+
+
+@pytest.mark.parametrize(
+    ("header", "lifetime"),
+    [
+        ("public, max-age=600", timedelta(minutes=10)),
+        ("MAX-AGE=60", timedelta(minutes=1)),
+        ("", KEYS_LIVE_BY_DEFAULT),
+        ("max-age=soon", KEYS_LIVE_BY_DEFAULT),
+        ("max-age=-1", KEYS_LIVE_BY_DEFAULT),
+        ("max-age=999999999", KEYS_LIVE_AT_MOST),
+        ("no-store", timedelta(0)),
+        ("no-cache, max-age=600", timedelta(0)),
+    ],
+)
+def test_cache_control_says_how_long_keys_live(header: str, lifetime: timedelta) -> None:
+    assert lifetime_of(header) == lifetime
+
+
+def test_a_bearer_scheme_is_written_in_any_case() -> None:
+    assert BEARER.fullmatch("bEARER abc") is not None
+
+
+def assert_invalid(answer: httpx2.Response) -> None:
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="demo-api", error="invalid_token", ')
