@@ -1,6 +1,7 @@
 """The composition root: settings in, Starlette app out."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -8,6 +9,7 @@ from datetime import timedelta
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -86,6 +88,7 @@ def create_app(
         starlette.state.origins = Origins(services)
         front.serve(services)
         chores = asyncio.create_task(_chores(services))
+        gc.freeze()  # what is here now stays: the collector need not look at it again
         try:
             yield
         finally:
@@ -94,7 +97,7 @@ def create_app(
                 await chores
             await close_services(services)
 
-    starlette = Starlette(
+    starlette = _App(
         routes=[*routes.API, *routes.PAGES, *more_routes],
         lifespan=lifespan,
         exception_handlers={HTTPException: _refuse},
@@ -104,10 +107,17 @@ def create_app(
     return front
 
 
+class _App(Starlette):
+    """Starlette without its own answer to a failure, which would be sent before the front can give ours."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+
+
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for it alone
     problem = _BY_STATUS.get(error.status_code, problems.BAD_REQUEST)
-    if routes.is_api(request.url.path):
+    if routes.is_api(request.scope["path"]):
         response = problem_json(problem, "invalid_request")
     else:
         response = problem_page(request, problem)

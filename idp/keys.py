@@ -110,6 +110,7 @@ async def rotate(database: Database, sealer: Sealer, settings: Settings, now: da
         message = f"the next key is published since {coming.created_at:%H:%M:%S} UTC and may be used from {ready:%H:%M:%S} UTC on"
         raise RotationTooEarly(message)
     async with database.transaction() as transaction:
+        transaction.durable()
         moved = await stored_keys.retire(transaction, current.kid, now, now + _published_after(settings))
         moved = moved and await stored_keys.activate(transaction, coming.kid, now)
         if not moved or not await stored_keys.add(transaction, sealer, fresh):

@@ -27,7 +27,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/authorize", authorize(begin), methods=["GET", "POST"]),
     Route("/authorize/{request}", stored(begin)),
     Route("/signin/{attempt}", shown(pages.show)),
-    Route("/signin/{attempt}/step", shown(pages.step)),
+    Route("/signin/{attempt}/step", shown(pages.step, over=pages.step_of_none)),
     Route("/signin/{attempt}/identify", posted(pages.identify), methods=["POST"]),
     Route("/signin/{attempt}/password", posted(pages.password), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),

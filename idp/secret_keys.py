@@ -5,7 +5,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from idp.settings import Settings, SettingsError
+from idp.settings import MIN_SECRET_KEY, Settings, SettingsError
 
 FILE = Path("secrets") / "secret_key"
 
@@ -23,6 +23,9 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
     found = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     if not found:
         message = f"{path} is empty; restore it from your backup, or the database cannot be opened."
+        raise SettingsError(message)
+    if any(len(key) < MIN_SECRET_KEY for key in found):
+        message = f"{path} holds a key of less than {MIN_SECRET_KEY} characters; restore the file from your backup."
         raise SettingsError(message)
     return found
 

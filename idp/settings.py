@@ -20,6 +20,9 @@ CONFIG = "IDP_CONFIG"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 MIN_SECRET_KEY = 32
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+_LONGEST = timedelta(days=3650)
+_NETLOC = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -29,7 +32,10 @@ class SettingsError(Exception):
 
 def _duration(value: object) -> object:
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        value = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if isinstance(value, timedelta) and value > _LONGEST:
+        message = "at most 3650d"
+        raise ValueError(message)
     if isinstance(value, timedelta):
         return value
     message = "write a duration as a number and a unit, such as 90s, 15m, 12h or 30d"
@@ -115,6 +121,12 @@ class Settings(BaseSettings):
         if value != value.lower() or not value.isascii():
             message = "write it in lower case, international names in their xn-- form"
             raise ValueError(message)
+        if value != f"{parts.scheme}://{parts.netloc}" or not _NETLOC.fullmatch(parts.netloc):
+            message = "it holds characters that no host name holds"
+            raise ValueError(message)
+        if parts.port == _DEFAULT_PORTS[parts.scheme]:  # an Origin header and most clients leave it out
+            message = f"leave out the port, which {parts.scheme} implies: write {parts.scheme}://{parts.hostname}"
+            raise ValueError(message)
         if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
             message = "http is for loopback addresses only; people's passwords need https"
             raise ValueError(message)
@@ -125,6 +137,18 @@ class Settings(BaseSettings):
     def _secret_keys_are_long(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(len(key) < MIN_SECRET_KEY for key in value):
             message = f"each key needs at least {MIN_SECRET_KEY} characters; `openssl rand -base64 32` makes one"
+            raise ValueError(message)
+        return value
+
+    @field_validator(
+        *("code_lifetime", "attempt_lifetime", "session_idle_lifetime", "session_absolute_lifetime"),
+        *("refresh_idle_lifetime", "refresh_absolute_lifetime", "access_token_lifetime", "id_token_lifetime"),
+        "prune_interval",
+    )
+    @classmethod
+    def _lasts(cls, value: timedelta) -> timedelta:
+        if value < timedelta(seconds=1):
+            message = "at least 1s"
             raise ValueError(message)
         return value
 
@@ -263,8 +287,10 @@ def shown(value: object) -> str:
     """A value as a person would write it; the password in a URL is left out."""
     if isinstance(value, timedelta):
         seconds = int(value.total_seconds())
-        unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % s == 0)
+        units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+        unit, size = next(((u, s) for u, s in units if seconds and seconds % s == 0), ("s", 1))
         return f"{seconds // size}{unit}"
     if isinstance(value, tuple):
         return ",".join(str(each) for each in value)
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:...@", str(value)) if value is not None else ""
+    without_password = re.sub(r"(://[^:/@]*):.*@", r"\1:...@", "" if value is None else str(value))
+    return re.sub(r"([?&]password=)[^&]*", r"\1...", without_password)

@@ -27,6 +27,7 @@ context.configure(
     target_metadata=SQLModel.metadata,
     render_as_batch=True,
     render_item=render_item,
+    transactional_ddl=True,  # on SQLite too: all of a migration or nothing
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -85,6 +85,11 @@ class Provider:
                 stderr=log,
                 start_new_session=True,
             )
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it answers."""
+        assert self.process is not None
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -124,7 +124,7 @@ def _changed(
     lists: dict[str, tuple[str, ...]],
 ) -> Registration:
     same = Registration(
-        client_name=name or before.client_name,
+        client_name=before.client_name if name is None else name,
         redirect_uris=before.redirect_uris,
         public=before.public,
         grant_types=before.grant_types,

@@ -3,7 +3,7 @@
 import click
 
 from idp.app import prepare_data_dir
-from idp.cli.run import fail, json_option, show, show_list
+from idp.cli.run import check_tls, fail, json_option, show, show_list
 from idp.secret_keys import secret_keys
 from idp.settings import Settings, SettingsError, is_secret, load, origins, shown
 
@@ -25,8 +25,8 @@ def show_config(as_json: bool) -> None:
     rows = [
         {
             "name": f"IDP_{name.upper()}",
-            "value": _value(settings, name),
-            "origin": came_from.get(name, "default"),
+            "value": "" if name == "issuer" and name not in came_from else _value(settings, name),
+            "origin": came_from.get(name, "not set" if name == "issuer" else "default"),
         }
         for name in Settings.model_fields
     ]
@@ -36,15 +36,14 @@ def show_config(as_json: bool) -> None:
 @config.command()
 @json_option
 def check(as_json: bool) -> None:
-    """Say whether `idp serve` would start with these settings; exit code 1 and the reasons if not."""
+    """Say whether `idp serve` could use these settings; exit code 1 and the reasons if not. Opens no database."""
     try:
         settings = load()
+        check_tls(settings)
         prepare_data_dir(settings)
         secret_keys(settings)
     except SettingsError as error:
         fail(str(error))
-    if (settings.tls_cert is None) != (settings.tls_key is None):
-        fail("IDP_TLS_CERT and IDP_TLS_KEY belong together: set both or neither.")
     show({"ok": True, "issuer": settings.issuer, "database": shown(settings.database)}, as_json=as_json)
 
 

@@ -4,6 +4,10 @@ import click
 
 from idp.cli.run import fail
 from idp.settings import SettingsError
+from idp.store.db import StoreUnavailable
+from idp.store.instance import WrongSecretKey
+from idp.store.migrate import WrongSchema
+from idp.store.seal import SealBroken
 
 
 @click.command()
@@ -16,5 +20,7 @@ def dev(port: int, host: str, allow_remote: bool) -> None:
 
     try:
         run(port, host, allow_remote=allow_remote)
-    except (NotLoopback, PortTaken, SettingsError) as error:
+    except (NotLoopback, PortTaken) as error:
+        fail(str(error))
+    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
         fail(str(error))

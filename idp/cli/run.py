@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
@@ -35,6 +36,20 @@ def settings_for_serving(**given: Any) -> Settings:  # the values of options
         return load(**{name: value for name, value in given.items() if value is not None})
     except SettingsError as error:
         fail(str(error))
+
+
+def check_tls(settings: Settings) -> None:
+    """Raises SettingsError unless certificate and key are both there and belong together, or both are not wanted."""
+    if settings.tls_cert is None and settings.tls_key is None:
+        return
+    if settings.tls_cert is None or settings.tls_key is None:
+        raise SettingsError("IDP_TLS_CERT and IDP_TLS_KEY belong together: set both or neither.")
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+    except OSError as error:
+        message = f"IDP_TLS_CERT ({settings.tls_cert}) and IDP_TLS_KEY ({settings.tls_key}) cannot be used: {error}."
+        raise SettingsError(message) from None
 
 
 def with_services(work: Callable[[Services], Awaitable[T]]) -> T:

@@ -1,23 +1,28 @@
 """`idp serve`, `idp migrate`, `idp prune`."""
 
 import asyncio
+import socket
 from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from idp import logs
+from idp import VERSION, logs
 from idp.app import close_services, create_app, open_services, prepare_data_dir
-from idp.cli.run import fail, json_option, settings_for_serving, show, with_services
-from idp.settings import Settings, SettingsError, load
+from idp.cli.run import check_tls, fail, json_option, settings_for_serving, show, with_services
+from idp.secret_keys import FILE
+from idp.settings import Settings, SettingsError, load, shown
 from idp.store.db import StoreUnavailable
 from idp.store.instance import WrongSecretKey
 from idp.store.migrate import WrongSchema
 from idp.store.migrate import migrate as migrate_database
 from idp.store.prune import prune as prune_database
 from idp.store.seal import SealBroken
+
+log = structlog.get_logger("idp.serve")
 
 _OPTIONS: dict[str, Any] = {
     "http": "httptools",
@@ -38,21 +43,55 @@ _OPTIONS: dict[str, Any] = {
 def serve(host: str | None, port: int | None, workers: int | None, tls_cert: Path | None, tls_key: Path | None) -> None:
     """Serve the provider."""
     settings = settings_for_serving(host=host, port=port, workers=workers, tls_cert=tls_cert, tls_key=tls_key)
-    if (settings.tls_cert is None) != (settings.tls_key is None):
-        fail("IDP_TLS_CERT and IDP_TLS_KEY belong together: set both or neither.")
     prepare(settings)
+    log.info(
+        "serving",
+        version=VERSION,
+        issuer=settings.issuer,
+        address=f"{settings.host}:{settings.port}",
+        workers=settings.workers,
+        tls=settings.tls_cert is not None,
+        database=shown(settings.database),
+    )
     run(settings, f"{__name__}:from_environment")
 
 
 def prepare(settings: Settings) -> None:
     """Everything that can be wrong is found here, before anything is served, and said in a sentence."""
     logs.configure(settings)
+    key_file = settings.data_dir / FILE
+    known = bool(settings.secret_key) or key_file.exists()
     try:
+        check_tls(settings)
+        _check_free(settings)
         prepare_data_dir(settings)
         migrate_database(settings.database)
         asyncio.run(_open_and_close(settings))
     except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
         fail(str(error))
+    if not known:
+        log.warning("secret_key_made", file=str(key_file), advice="back it up: without it the database does not open")
+
+
+def _check_free(settings: Settings) -> None:
+    """Raises SettingsError where nothing can listen on the address and port."""
+    problem: OSError | None = None
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        found, problem = [], error
+    for family, kind, protocol, _, address in found:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                problem = error
+            else:
+                return
+    reason = problem.strerror if problem else "no such address"
+    message = f"Nothing can listen on {settings.host}, port {settings.port}: {reason}. Give another --host or --port."
+    raise SettingsError(message)
 
 
 def run(settings: Settings, factory: str) -> None:

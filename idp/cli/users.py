@@ -216,8 +216,10 @@ async def _find(services: Services, who: str) -> Person:
 
 def _read_password() -> str:
     """Exactly one newline at the end is dropped: it is the shell's, all else is the person's."""
-    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    return text.removesuffix("\n")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+    except UnicodeDecodeError:
+        fail("That password cannot be used: it is not UTF-8, and a browser sends nothing else.")
 
 
 def _acceptable(plain: str) -> str:

@@ -210,16 +210,20 @@ async def _ensure_client(services: Services, demo: Demo) -> None:
 
 
 async def _ensure_user(services: Services, demo: Demo) -> None:
-    now = services.clock()
-    if await users.find_by_email(services.database, DEMO_EMAIL) is not None:
+    """The demo user, with the password that is printed whatever it was changed to meanwhile."""
+    now, database, sealer = services.clock(), services.database, services.sealer
+    person = await users.find_by_email(database, DEMO_EMAIL)
+    stored = person and await credentials.find(database, sealer, person.id, credentials.PASSWORD)
+    if stored and await services.hashing.verify(str(stored.data["hash"]), demo.password):
         return
-    encoded = await services.hashing.hash(demo.password)
-    async with services.database.transaction() as transaction:
+    data = {"hash": await services.hashing.hash(demo.password)}
+    async with database.transaction() as transaction:
         claims = {"name": DEMO_NAME, "given_name": "Ana", "family_name": "Example"}
-        user_id = await users.create(transaction, services.sealer, DEMO_EMAIL, claims, now, verified=True)
-        if user_id is not None:
-            data = {"hash": encoded}
-            await credentials.add(transaction, services.sealer, user_id, credentials.PASSWORD, data, now)
+        user_id = person.id if person else await users.create(transaction, sealer, DEMO_EMAIL, claims, now, verified=True)
+        if stored:
+            await credentials.replace(transaction, sealer, stored, data, now)
+        elif user_id is not None:
+            await credentials.add(transaction, sealer, user_id, credentials.PASSWORD, data, now)
 
 
 def _mail(settings: Settings) -> list[Route]:

@@ -50,7 +50,7 @@ def verify(encoded: str, password: str) -> bool:
         return False
     try:
         return PasswordHasher().verify(encoded, normalized(password))
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
 
 

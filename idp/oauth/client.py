@@ -4,6 +4,7 @@ from starlette.requests import Request
 
 from idp.protocol import client_auth
 from idp.protocol.clients import Client
+from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.services import Services
 from idp.store import clients
@@ -12,7 +13,10 @@ from idp.web.origin import note
 
 async def authenticate(request: Request, services: Services, parameters: Params) -> Client:
     """The authenticated client, or InvalidClient. A cookie is never looked at."""
-    credentials = client_auth.read(request.headers.get("authorization"), parameters)
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise InvalidRequest("The client authenticated in more than one way.")
+    credentials = client_auth.read(headers[0] if headers else None, parameters)
     client, secret_hashes = await clients.find_with_secrets(services.database, credentials.client_id, services.clock())
     if client is not None:
         note(request, client_id=client.client_id)

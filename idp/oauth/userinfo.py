@@ -51,7 +51,10 @@ async def _userinfo(request: Request) -> str:
 
 async def _bearer(request: Request) -> str:
     """The token from the header or, by POST, from the body; exactly one of them (RFC 6750 section 2)."""
-    scheme, _, in_header = request.headers.get("authorization", "").partition(" ")
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise InvalidRequest("The access token was sent in more than one way.")
+    scheme, _, in_header = (headers[0] if headers else "").partition(" ")
     in_body = None
     if request.method == "POST" and request.headers.get("content-type") and await request.body():
         parameters = await forms.read(request)
@@ -66,9 +69,9 @@ async def _bearer(request: Request) -> str:
 
 
 def _refusal(error: OAuthError) -> Response:
-    challenge = "Bearer"
-    if error.description != _NO_TOKEN:  # RFC 6750 section 3.1: no error code where no token was sent
-        challenge = f'Bearer error="{error.error}", error_description="{error.description}"'
+    challenge = 'Bearer realm="userinfo"'  # RFC 6750 section 3: at least one parameter
+    if error.description != _NO_TOKEN:  # section 3.1: no error code where no token was sent
+        challenge += f', error="{error.error}", error_description="{error.description}"'
     if isinstance(error, InsufficientScope):
         challenge += ', scope="openid"'
     return Response(status_code=error.status, headers={"WWW-Authenticate": challenge})

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -13,6 +14,7 @@ from idp.protocol.params import Params
 
 FAILED = "Client authentication failed."
 MAX_HEADER = 4096
+_VSCHARS = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendices A.1 and A.2
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ def read(authorization: str | None, params: Params) -> ClientCredentials:
     """Exactly one method (RFC 6749 section 2.3); a client_id beside Basic must be the same client's."""
     secret = params.get("client_secret")
     client_id = params.get("client_id")
+    if params.get("client_assertion") is not None or params.get("client_assertion_type") is not None:
+        raise InvalidClient(FAILED, "client assertions are not supported")
     if authorization is not None:
         credentials = _basic(authorization)
         if secret is not None:
@@ -51,7 +55,7 @@ def _basic(authorization: str) -> ClientCredentials:
         client_id, secret = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise InvalidClient(FAILED, "the Authorization header is malformed") from None
-    if not colon or not client_id or not secret:
+    if not colon or not _VSCHARS.fullmatch(client_id) or not _VSCHARS.fullmatch(secret):
         raise InvalidClient(FAILED, "the Authorization header is malformed")
     return ClientCredentials(client_id, BASIC, secret)
 
@@ -74,6 +78,7 @@ def hash_secret(secret: str) -> str:
 
 
 def _any_matches(secret: str | None, hashes: tuple[str, ...]) -> bool:
-    """Compares with each of them, so that the time does not tell which one matched."""
+    """Compares with each of them, so that the time does not tell which one matched. Without a hash nothing matches."""
     hashed = hash_secret(secret or "")
-    return any([hmac.compare_digest(hashed, each) for each in hashes or (hash_secret("\0"),)])
+    matching = [hmac.compare_digest(hashed, each) for each in hashes or (hash_secret("\0"),)]
+    return bool(hashes) and any(matching)

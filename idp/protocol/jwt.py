@@ -32,7 +32,7 @@ def _verify(token: str, keys: KeySet, *, typ: str, issuer: str, audience: str | 
     if len(token) > MAX_LENGTH or token.count(".") != 2 or not token.isascii():
         raise InvalidToken("The token is not valid.", "not a compact JWS")
     header = jws.extract_compact(token.encode("ascii")).headers()
-    if str(header.get("typ", "")).lower().removeprefix("application/") != typ:
+    if str(header.get("typ", "")).lower().removeprefix("application/") != typ.lower():
         raise InvalidToken("The token is not valid.", f"typ is not {typ}")
     decoded = decode(token, _key(keys, header.get("kid")), algorithms=list(ALGORITHMS))
     claims = dict(decoded.claims)

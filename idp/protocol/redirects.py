@@ -1,7 +1,7 @@
 """Redirect URIs: what may be registered, what equals it, and the only way to make a ReturnAddress."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from idp.protocol.clients import Client
@@ -36,10 +36,10 @@ class ReturnAddress:
     """Where an answer may be sent. Only `return_address` makes one, so that an open redirect is a type error."""
 
     redirect_uri: str
-    _made_by_validation: object
+    made_by_validation: InitVar[object]  # not kept, so that dataclasses.replace cannot pass it on
 
-    def __post_init__(self) -> None:
-        if self._made_by_validation is not _VALIDATED:
+    def __post_init__(self, made_by_validation: object) -> None:
+        if made_by_validation is not _VALIDATED:
             message = "a ReturnAddress comes from redirects.return_address alone"
             raise TypeError(message)
 

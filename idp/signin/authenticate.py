@@ -46,9 +46,8 @@ async def _stored_password(services: Services, person: Person | None) -> StoredF
 
 async def _refuse(interaction: Interaction, username: str, person: Person | None) -> Response:
     services = interaction.services
+    attempt = replace(interaction.attempt, username=username, fault=WRONG_PASSWORD)
     async with services.database.transaction() as transaction:
-        attempt = replace(interaction.attempt, username=username, fault=WRONG_PASSWORD)
-        await attempts.save(transaction, services.sealer, attempt)
         await audit.record(
             transaction,
             services,
@@ -58,7 +57,8 @@ async def _refuse(interaction: Interaction, username: str, person: Person | None
             client_id=interaction.client.client_id,
             factor=credentials.PASSWORD,
         )
-    return await dispatcher.proceed(replace(interaction, attempt=attempt))
+        code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+    return dispatcher.proceed(interaction, code)
 
 
 async def _accept(
@@ -66,13 +66,9 @@ async def _accept(
 ) -> Response:
     services, now = interaction.services, interaction.services.clock()
     cookie = new_secret()
+    attempt = replace(interaction.attempt, username=username, fault=None)
     async with services.database.transaction() as transaction:
         proof = await _begin_session(transaction, interaction, person, cookie, now)
-        attempt = replace(interaction.attempt, username=username, fault=None)
-        if not await attempts.save(transaction, services.sealer, attempt):
-            attempt = interaction.attempt  # another request of this attempt was faster; the dispatcher reads it again
-        else:
-            attempt = replace(attempt, version=attempt.version + 1)
         await attempts.remember(transaction, attempt.browser_hash, person.id, now)
         await _rehash(transaction, interaction, person, stored, fresh_hash, now)
         await audit.record(
@@ -85,9 +81,10 @@ async def _accept(
             session_id=proof.sid,
             factor=credentials.PASSWORD,
         )
+        session = SignedIn(proof.sid, person.id, person.email, person.name, proof, now)
+        code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=session))
     note(interaction.request, user_id=person.id)
-    session = SignedIn(proof.sid, person.id, person.email, person.name, proof, now)
-    response = await dispatcher.proceed(replace(interaction, attempt=attempt, session=session))
+    response = dispatcher.proceed(interaction, code)
     cookies.write(response, services.settings, cookies.SESSION, cookie)
     return response
 

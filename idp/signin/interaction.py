@@ -17,10 +17,13 @@ from idp.services import Services, services_of
 from idp.signin.steps import Demand, Progress, Step, next_step
 from idp.store import attempts, consents, handles
 from idp.store.attempts import Attempt
+from idp.store.db import Connection, Transaction
 from idp.store.ids import hash_of, new_id, new_secret
 from idp.store.sessions import SignedIn
 from idp.web import answers, cookies, sessions
 from idp.web.origin import origin_of
+
+MAX_USERNAME = 320
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,12 @@ class Interaction:
     def url(self) -> str:
         return f"/signin/{self.attempt.id}"
 
-    async def step(self) -> Step:
+    async def step(self, connection: Connection | None = None) -> Step:
         """What is next, by what the database says now."""
         allowed: frozenset[str] = frozenset()
         if self.session is not None:
-            allowed = await consents.find(self.services.database, self.session.user_id, self.client.client_id)
+            source = connection or self.services.database
+            allowed = await consents.find(source, self.session.user_id, self.client.client_id)
         progress = Progress(
             identified=self.attempt.username is not None,
             session_user=self.session.user_id if self.session else None,
@@ -69,7 +73,7 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
     interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
     step = await interaction.step()
     if step is Step.DONE:
-        return await finish(interaction, stored=False)
+        return await give_code(interaction)
     if "none" in asked.prompt:
         return _nothing_may_be_asked(interaction, step)
     return await start(interaction)
@@ -87,46 +91,69 @@ async def start(interaction: Interaction) -> Response:
     return response
 
 
-async def restart(old: Interaction) -> Response:
-    """An attempt that expired or is done begins again by itself; who was signing in is not asked twice."""
+async def restart(old: Interaction, typed: str | None = None) -> Response:
+    """An attempt that expired or is done begins again by itself; who was signing in, or `typed`, is not asked twice."""
     now = old.services.clock()
     attempt = _new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
-    if old.attempt.done_at is None:
+    if typed is not None and len(typed) <= MAX_USERNAME:
+        attempt = replace(attempt, username=typed)
+    elif old.attempt.done_at is None:
         attempt = replace(attempt, username=old.attempt.username)
     interaction = replace(old, attempt=attempt)
     if await interaction.step() is Step.DONE:
-        return await finish(interaction, stored=False)
+        return await give_code(interaction)
     return await start(interaction)
 
 
-async def proceed(interaction: Interaction) -> Response:
-    """After a post: to the app where nothing is left to do, back to the attempt's page otherwise."""
-    if await interaction.step() is Step.DONE:
-        return await finish(interaction, stored=True)
-    return RedirectResponse(interaction.url, 303)
+async def settle(transaction: Transaction, interaction: Interaction) -> str | None:
+    """The end of every post, in the transaction of what it recorded: saves the attempt, and where nothing is left to
+    ask marks it done and makes the code. None where something is left, or another request was faster.
+    """
+    services, attempt = interaction.services, interaction.attempt
+    done = await interaction.step(transaction) is Step.DONE
+    if done:
+        attempt = replace(attempt, done_at=services.clock())
+    saved = await attempts.save(transaction, services.sealer, attempt)
+    return await _issue_code(transaction, interaction) if done and saved else None
 
 
-async def finish(interaction: Interaction, *, stored: bool) -> Response:
-    """Gives the app its code. Of two requests that finish the same attempt, the second begins again."""
+def proceed(interaction: Interaction, code: str | None) -> Response:
+    """After a post: to the app with its code, or back to the attempt's page."""
+    if code is None:
+        return RedirectResponse(interaction.url, 303)
+    return answers.success(interaction.request, interaction.answer_to, code, interaction.client.client_name)
+
+
+async def finish(interaction: Interaction) -> Response:
+    """A GET of an attempt for which nothing is left to ask."""
+    async with interaction.services.database.transaction() as transaction:
+        code = await settle(transaction, interaction)
+    return proceed(interaction, code)
+
+
+async def give_code(interaction: Interaction) -> Response:
+    """Nothing to ask from the start: the attempt was never stored."""
+    async with interaction.services.database.transaction() as transaction:
+        code = await _issue_code(transaction, interaction)
+    return proceed(interaction, code)
+
+
+async def _issue_code(transaction: Transaction, interaction: Interaction) -> str:
     services, now = interaction.services, interaction.services.clock()
     code = _code(interaction, now)
-    async with services.database.transaction() as transaction:
-        done = replace(interaction.attempt, done_at=now)
-        if stored and not await attempts.save(transaction, services.sealer, done):
-            return RedirectResponse(interaction.url, 303)
-        until = now + services.settings.code_lifetime
-        secret = await handles.issue(transaction, handles.CODE, code.to_json(), now, until)
-        await audit.record(
-            transaction,
-            services,
-            Event.CODE_ISSUED,
-            origin_of(interaction.request),
-            user_id=code.user_id,
-            client_id=code.client_id,
-            grant_id=code.grant_id,
-            session_id=code.sid,
-        )
-    return answers.success(interaction.request, interaction.answer_to, secret, interaction.client.client_name)
+    until = now + services.settings.code_lifetime
+    secret = await handles.issue(transaction, handles.CODE, code.to_json(), now, until)
+    await audit.record(
+        transaction,
+        services,
+        Event.CODE_ISSUED,
+        origin_of(interaction.request),
+        user_id=code.user_id,
+        client_id=code.client_id,
+        grant_id=code.grant_id,
+        session_id=code.sid,
+    )
+    return secret
 
 
 def _code(interaction: Interaction, now: datetime) -> Code:

@@ -1,5 +1,6 @@
 """Finding the attempt that a URL names, and a working page where it cannot be gone on with."""
 
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -38,23 +39,24 @@ class Halt(Exception):  # not an error: another page instead
     problem: Problem
 
 
-def shown(show: Show) -> Endpoint:
-    """A GET of an attempt."""
+def shown(show: Show, over: Show = dispatcher.restart) -> Endpoint:
+    """A GET of an attempt; `over` answers where it is done or expired."""
 
     async def endpoint(request: Request) -> Response:
         try:
             interaction = await load(request)
         except Halt as halt:
             return _halted(request, halt.problem)
-        if is_over(interaction):
-            return await dispatcher.restart(interaction)
-        return await show(interaction)
+        return await (over if is_over(interaction) else show)(interaction)
 
     return endpoint
 
 
 def posted(act: Act) -> Endpoint:
-    """A POST of an attempt: the form is read, its token checked, and only then anything done."""
+    """A POST of an attempt: the form is read, its token checked, and only then anything done.
+
+    A form that was shown before somebody signed in or out in another tab does nothing: its page is shown as it is now.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -67,12 +69,15 @@ def posted(act: Act) -> Endpoint:
             log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
             return problems.problem_page(request, problems.BAD_REQUEST)
         if is_over(interaction):
-            return await dispatcher.restart(interaction)
+            return await dispatcher.restart(interaction, typed_name(form))
+        of_page, _, of_person = (form.get("csrf") or "").partition(".")
         try:
-            csrf.check(request, interaction.services, form.get("csrf"), form_token(interaction))
+            csrf.check(request, interaction.services, of_page, _page_token(interaction))
         except Forged as error:
             log.warning("refused", reference=reference_of(request), reason=str(error))
             return problems.problem_page(request, problems.FORGED.with_link(interaction.url, "Back to the page"))
+        if not hmac.compare_digest(of_person.encode("utf-8", "replace"), _person_token(interaction).encode()):
+            return RedirectResponse(interaction.url, 303)
         return await act(interaction, form)
 
     return endpoint
@@ -83,9 +88,22 @@ async def to_page(request: Request) -> Response:
     return RedirectResponse(f"/signin/{request.path_params['attempt']}", 303)
 
 
+def typed_name(form: Params) -> str | None:
+    """Who the person says is signing in."""
+    return (form.get("username") or "").strip() or None
+
+
 def form_token(interaction: Interaction) -> str:
     """Bound to whom the page was shown, so that nobody allows an app in the name of who signed in meanwhile."""
-    person = interaction.session.user_id if interaction.session else ""
+    return f"{_page_token(interaction)}.{_person_token(interaction)}"
+
+
+def _page_token(interaction: Interaction) -> str:
+    return csrf.token(interaction.services, interaction.attempt.id, interaction.browser)
+
+
+def _person_token(interaction: Interaction) -> str:
+    person = interaction.session.user_id if interaction.session else "nobody"
     return csrf.token(interaction.services, interaction.attempt.id, interaction.browser, person)
 
 

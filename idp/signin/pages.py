@@ -12,8 +12,8 @@ from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
 from idp.signin import interaction as dispatcher
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
-from idp.signin.interaction import Interaction
-from idp.signin.loading import form_token
+from idp.signin.interaction import MAX_USERNAME, Interaction
+from idp.signin.loading import form_token, typed_name
 from idp.signin.steps import Step
 from idp.store import attempts, consents
 from idp.store.db import Transaction
@@ -21,7 +21,7 @@ from idp.web import answers
 from idp.web.origin import origin_of
 from idp.web.pages import page
 
-MAX_USERNAME = 320
+NO_NAME = "no_name"
 _WRONG = {
     "summary": "That did not work",
     "field": "password",
@@ -38,7 +38,7 @@ async def show(interaction: Interaction) -> Response:
     """The page of the step that is next, or the way back to the app."""
     step = await interaction.step()
     if step is Step.DONE:
-        return await dispatcher.finish(interaction, stored=True)
+        return await dispatcher.finish(interaction)
     return await _PAGES[step](interaction)
 
 
@@ -47,11 +47,17 @@ async def step(interaction: Interaction) -> Response:
     return JSONResponse({"step": await interaction.step()})
 
 
+async def step_of_none(_: Interaction) -> Response:
+    """The attempt is over: nothing is begun or given until its page itself is asked for."""
+    return JSONResponse({"step": None})
+
+
 async def identify(interaction: Interaction, form: Params) -> Response:
     """Who is signing in; a password manager may have filled the password as well."""
-    username = (form.get("username") or "").strip()
-    if not username or len(username) > MAX_USERNAME:
-        return await _identify_page(interaction, error=_NO_NAME, status=400)
+    username = typed_name(form)
+    if username is None or len(username) > MAX_USERNAME:
+        await _save(interaction, username=None, fault=NO_NAME)
+        return RedirectResponse(interaction.url, 303)
     password = form.get("password")
     if password is not None:
         return await with_password(interaction, username, password)
@@ -74,13 +80,13 @@ async def consent(interaction: Interaction, form: Params) -> Response:
     if decision == "deny":
         return await _deny(interaction, session.user_id)
     services, now = interaction.services, interaction.services.clock()
+    attempt = replace(interaction.attempt, consented_by=session.user_id)
     async with services.database.transaction() as transaction:
         allowed = frozenset(interaction.asked.scope)
         await consents.give(transaction, session.user_id, interaction.client.client_id, allowed, now)
-        attempt = replace(interaction.attempt, consented_by=session.user_id)
-        await attempts.save(transaction, services.sealer, attempt)
         await _record(interaction, transaction, Event.CONSENT_GIVEN, session.user_id)
-    return await dispatcher.proceed(replace(interaction, attempt=replace(attempt, version=attempt.version + 1)))
+        code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+    return dispatcher.proceed(interaction, code)
 
 
 async def switch(interaction: Interaction, _: Params) -> Response:
@@ -142,12 +148,12 @@ def _app(interaction: Interaction) -> dict[str, str]:
     return {"name": interaction.client.client_name, "host": host}
 
 
-async def _identify_page(interaction: Interaction, error: dict[str, str] | None = None, status: int = 200) -> Response:
+async def _identify_page(interaction: Interaction) -> Response:
     context = _common(interaction, Step.IDENTIFY) | {
         "username": interaction.asked.login_hint or "",
-        "error": error,
+        "error": _NO_NAME if interaction.attempt.fault == NO_NAME else None,
     }
-    return page(interaction.request, "signin/identify.html", context, status=status, form_action=None)
+    return page(interaction.request, "signin/identify.html", context, form_action=None)
 
 
 async def _password_page(interaction: Interaction) -> Response:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 
 from idp.store.db import Connection, Effect, Statement, Transaction
 from idp.store.tables import ClientRow, Consent, table_of
@@ -36,12 +36,16 @@ _GIVE = Statement(
         .values({column.name: bindparam(column.name) for column in _CONSENTS.columns})
         .on_conflict_do_update(
             index_elements=["user_id", "client_id"],
-            set_={
-                "scope": bindparam("scope"),
-                "updated_at": bindparam("updated_at", type_=_CONSENTS.c.updated_at.type),
-            },
+            set_={"updated_at": bindparam("updated_at", type_=_CONSENTS.c.updated_at.type)},
         )
+        .returning(_CONSENTS.c.scope)
     ),
+)
+_WIDEN = Statement(
+    Effect.WRITE,
+    update(_CONSENTS)
+    .where(_CONSENTS.c.user_id == bindparam("of_user"), _CONSENTS.c.client_id == bindparam("of_client"))
+    .values(scope=bindparam("new_scope")),
 )
 _WITHDRAW = Statement(
     Effect.REVOKE,
@@ -75,16 +79,15 @@ async def of_user(connection: Connection, user_id: str) -> list[ConnectedApp]:
 
 
 async def give(transaction: Transaction, user_id: str, client_id: str, scope: frozenset[str], now: datetime) -> None:
-    """Adds to what was allowed before."""
-    before = await find(transaction, user_id, client_id)
-    await transaction.run(
-        _GIVE,
-        user_id=user_id,
-        client_id=client_id,
-        scope=" ".join(sorted(before | scope)),
-        created_at=now,
-        updated_at=now,
+    """Adds to what was allowed before; what is withdrawn at the same moment does not come back."""
+    given = " ".join(sorted(scope))
+    row = await transaction.one(
+        _GIVE, user_id=user_id, client_id=client_id, scope=given, created_at=now, updated_at=now
     )
+    assert row is not None  # noqa: S101  # inserted or found, and ours until the transaction ends
+    if row.scope != given:
+        union = " ".join(sorted(scope | frozenset(row.scope.split())))
+        await transaction.run(_WIDEN, of_user=user_id, of_client=client_id, new_scope=union)
 
 
 async def withdraw(transaction: Transaction, user_id: str, client_id: str) -> bool:

@@ -17,9 +17,7 @@ PASSWORD = "password"  # noqa: S105  # the name of a factor
 _CREDENTIALS = table_of(Credential)
 _FIND = Statement(
     Effect.READ,
-    select(_CREDENTIALS).where(
-        _CREDENTIALS.c.user_id == bindparam("user_id"), _CREDENTIALS.c.factor == bindparam("factor")
-    ),
+    select(_CREDENTIALS).where(_CREDENTIALS.c.lookup == bindparam("lookup")),
 )
 _ADD = Statement(
     Effect.WRITE,
@@ -48,7 +46,7 @@ class StoredFactor:
 
 
 async def find(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> StoredFactor | None:
-    row = await connection.one(_FIND, user_id=user_id, factor=factor)
+    row = await connection.one(_FIND, lookup=_single(user_id, factor))
     return (
         None if row is None else StoredFactor(row.id, json.loads(sealer.unseal(row.data, PURPOSE, row.id)), row.version)
     )
@@ -64,7 +62,7 @@ async def add(
         id=credential_id,
         user_id=user_id,
         factor=factor,
-        lookup=None,
+        lookup=_single(user_id, factor),
         data=_sealed(sealer, credential_id, data),
         version=1,
         created_at=now,
@@ -79,6 +77,11 @@ async def replace(
     """False where somebody else was faster."""
     sealed = _sealed(sealer, stored.id, data)
     return await transaction.run(_REPLACE, of=stored.id, before=stored.version, new_data=sealed, now=now) == 1
+
+
+def _single(user_id: str, factor: str) -> str:
+    """The look-up value of a factor that a person can have once."""
+    return f"{factor}:{user_id}"
 
 
 def _sealed(sealer: Sealer, credential_id: str, data: dict[str, Any]) -> bytes:

@@ -68,7 +68,8 @@ class Compiled:
         built: Any = clause if isinstance(clause, ClauseElement) else clause(dialect_insert)
         compiled = built.compile(dialect=dialect)
         self.sql = str(compiled)
-        self._defaults = dict(compiled.params)
+        # A bind that has no value of its own must get one: forgotten, it is a KeyError and not NULL.
+        self._defaults = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self._binds = tuple(
             (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in (compiled.positiontup or ())
@@ -83,7 +84,7 @@ class Compiled:
         )
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
-        merged = {**self._defaults, **values}
+        merged = {**self._defaults, **values} if self._defaults else values
         return [merged[name] if process is None else process(merged[name]) for name, process in self._binds]
 
     def read(self, raw: Sequence[Any]) -> Row:

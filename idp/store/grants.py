@@ -75,7 +75,8 @@ _MAY_REDEEM = Statement(
         _CONSENTS.c.client_id == bindparam("client_id"),
         _USERS.c.disabled_at.is_(None),
         sessions.alive(),
-    ),
+    )
+    .with_for_update(read=True, of=(_USERS, _SESSIONS, _CONSENTS)),
 )
 
 
@@ -92,7 +93,12 @@ def _end(*which: ColumnElement[bool]) -> Statement:
 _END = _end(_GRANTS.c.id == bindparam("of"))
 _END_OF_CONSENT = _end(_GRANTS.c.user_id == bindparam("of_user"), _GRANTS.c.client_id == bindparam("of_client"))
 _END_OF_USER = _end(_GRANTS.c.user_id == bindparam("of_user"))
-_END_OF_SESSION = _end(_GRANTS.c.session_id == bindparam("of_session"), _GRANTS.c.offline.is_(False))
+_END_OF_SESSION = _end(
+    # its person's, of whom there is an index
+    _GRANTS.c.user_id == select(_SESSIONS.c.user_id).where(_SESSIONS.c.id == bindparam("of_session")).scalar_subquery(),
+    _GRANTS.c.session_id == bindparam("of_session"),
+    _GRANTS.c.offline.is_(False),
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,11 @@ class Holder:
 async def may_redeem(
     connection: Connection, user_id: str, client_id: str, sid: str, now: datetime, idle: timedelta
 ) -> bool:
-    """Whether what a code was given for still holds: the person, their session and their consent."""
+    """Whether what a code was given for still holds: the person, their session and their consent.
+
+    Whoever ends one of them waits for this transaction (SQLite has one writer anyway), so that what ends the session
+    or the consent first and their grants then finds the grant that this transaction makes.
+    """
     row = await connection.one(
         _MAY_REDEEM, user_id=user_id, client_id=client_id, session_id=sid, now=now, idle_since=now - idle
     )

@@ -11,13 +11,14 @@ from idp.store.tables import Instance, table_of
 
 _INSTANCE = table_of(Instance)
 _PURPOSE = "key_check"
+_NAME = "instance"
 _KNOWN = b"idp"
 _FIND = Statement(Effect.READ, select(_INSTANCE))
 _CREATE = Statement(
     Effect.WRITE,
     lambda insert: (
         insert(_INSTANCE)
-        .values(id=bindparam("id"), created_at=bindparam("now"), key_check=bindparam("key_check"))
+        .values({column.name: bindparam(column.name) for column in _INSTANCE.columns})
         .on_conflict_do_nothing()
     ),
 )
@@ -32,9 +33,9 @@ async def ensure(database: Database, sealer: Sealer, now: datetime) -> str:
     row = await database.one(_FIND)
     if row is None:
         async with database.transaction() as transaction:
-            if await transaction.one(_FIND) is None:
-                sealed = sealer.seal(_KNOWN, _PURPOSE, "instance")
-                await transaction.run(_CREATE, id=new_id(now), now=now, key_check=sealed)
+            # Of two that start at once one makes the row, and the other is checked against it.
+            sealed = sealer.seal(_KNOWN, _PURPOSE, _NAME)
+            await transaction.run(_CREATE, name=_NAME, id=new_id(now), created_at=now, key_check=sealed)
             row = await transaction.one(_FIND)
     assert row is not None  # noqa: S101  # it was just made
     _check(row.key_check, sealer)
@@ -48,7 +49,7 @@ async def find(connection: Connection) -> str | None:
 
 def _check(sealed: bytes, sealer: Sealer) -> None:
     try:
-        sealer.unseal(sealed, _PURPOSE, "instance")
+        sealer.unseal(sealed, _PURPOSE, _NAME)
     except SealBroken:
         message = (
             "This database was sealed under another secret key. "

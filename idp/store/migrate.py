@@ -5,12 +5,13 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import URL, Connection, create_engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from idp.store.db import StoreUnavailable
@@ -48,6 +49,8 @@ def require_current(url: str) -> None:
         current = MigrationContext.configure(connection).get_current_revision()
         if current is None:
             _upgrade(connection)
+        elif current not in _known():
+            raise _newer(current)
         elif current != head():
             raise WrongSchema(f"the database is at revision {current}, this version needs {head()}: run `idp migrate`")
 
@@ -60,16 +63,22 @@ def on_connection(url: str, work: Callable[[Connection], None]) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    script = ScriptDirectory(str(MIGRATIONS))
     current = MigrationContext.configure(connection).get_current_revision()
-    if current == script.get_current_head():
+    if current == head():
         return
-    if current is not None and current not in {each.revision for each in script.walk_revisions()}:
-        message = (
-            f"the database is at revision {current}, which this version does not know: it was migrated by a newer one"
-        )
-        raise WrongSchema(message)
+    if current is not None and current not in _known():
+        raise _newer(current)
     command.upgrade(_config(connection), "head")
+
+
+def _known() -> set[str]:
+    return {each.revision for each in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+
+
+def _newer(current: str) -> WrongSchema:
+    return WrongSchema(
+        f"the database is at revision {current}, which this version does not know: it was migrated by a newer one"
+    )
 
 
 def _config(connection: Connection) -> Config:
@@ -85,6 +94,11 @@ def _run(url: str, work: Callable[[Connection], None]) -> None:
             _on_sqlite(Path(url.removeprefix("sqlite:///")), work)
         else:
             asyncio.run(_on_postgres(url, work))
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        message = "PostgreSQL needs its driver: pip install 'idp[postgres]'"
+        raise StoreUnavailable(message) from None
     except (SQLAlchemyError, OSError) as error:
         message = f"the database cannot be reached: {error}"
         raise StoreUnavailable(message) from error
@@ -94,12 +108,20 @@ def _on_sqlite(path: Path, work: Callable[[Connection], None]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(path.with_name(f".{path.name}.migrating")):
         path.touch(mode=0o600)
-        engine = create_engine(f"sqlite:///{path}")
+        engine = create_engine(URL.create("sqlite", database=str(path)))
+        event.listen(engine, "connect", _in_our_hands)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         try:
             with engine.begin() as connection:
                 work(connection)
         finally:
             engine.dispose()
+
+
+def _in_our_hands(connection: Any, _record: object) -> None:
+    """The driver begins transactions late and not at all before DDL: half a migration would stay."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 @contextmanager

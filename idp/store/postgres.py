@@ -13,8 +13,11 @@ from idp.store.db import MAX_WAIT, Database, Row, Statement, StoreUnavailable, T
 _DOWN = (
     *(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InsufficientResourcesError),
     *(asyncpg.OperatorInterventionError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError),
+    *(asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.ReadOnlySQLTransactionError),
+    *(asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
     *(OSError, TimeoutError),
 )
+_NO_ANSWER = MAX_WAIT + 1  # for a server that is gone without a word; one that lives ends a statement before
 _SERVER = {
     "application_name": "idp",
     "statement_timeout": "2000",
@@ -34,7 +37,12 @@ class PostgresDatabase(Database):
     async def connect(self) -> None:
         with _translated():
             self._pool = await asyncpg.create_pool(
-                self._url, min_size=1, max_size=self._size, timeout=MAX_WAIT, server_settings=_SERVER
+                self._url,
+                min_size=1,
+                max_size=self._size,
+                timeout=MAX_WAIT,
+                command_timeout=_NO_ANSWER,
+                server_settings=_SERVER,
             )
 
     async def close(self) -> None:

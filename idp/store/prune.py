@@ -1,9 +1,11 @@
 """Removing what has expired, in bounded batches."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, or_, select
+from sqlalchemy import Column, Table, bindparam, delete, select
 
 from idp.store.db import Database, Effect, Statement
 from idp.store.tables import Attempt, Grant, Handle, RememberedAccount, Session, SigningKey, table_of
@@ -20,39 +22,40 @@ _GRANTS, _REMEMBERED, _KEYS = table_of(Grant), table_of(RememberedAccount), tabl
 
 @dataclass(frozen=True)
 class _Rule:
-    """Rows of `table` for which `expired` holds are of no use `keep` later; binds `before`."""
+    """Rows of a table are of no use `keep` after the time in `column`, of which there is an index; binds `before`."""
 
-    table: Table
-    expired: ColumnElement[bool]
+    column: Column[Any]
     keep: timedelta
 
     def statement(self) -> Statement:
-        key = next(iter(self.table.primary_key.columns))
-        old = select(key).where(self.expired).limit(BATCH)
-        return Statement(Effect.WRITE, delete(self.table).where(key.in_(old)))
+        table: Table = self.column.table
+        key = next(iter(table.primary_key.columns))
+        old = select(key).where(self.column < bindparam("before")).limit(BATCH)
+        return Statement(Effect.WRITE, delete(table).where(key.in_(old)))
 
 
-_BEFORE = bindparam("before", type_=_HANDLES.c.expires_at.type)
 _RULES = (
-    _Rule(_HANDLES, _HANDLES.c.expires_at < _BEFORE, KEEP_HANDLES),
-    _Rule(_ATTEMPTS, _ATTEMPTS.c.expires_at < _BEFORE, KEEP_ATTEMPTS),
-    _Rule(_SESSIONS, or_(_SESSIONS.c.expires_at < _BEFORE, _SESSIONS.c.ended_at < _BEFORE), KEEP_ENDED),
-    _Rule(_GRANTS, or_(_GRANTS.c.expires_at < _BEFORE, _GRANTS.c.ended_at < _BEFORE), KEEP_ENDED),
-    _Rule(_REMEMBERED, _REMEMBERED.c.seen_at < _BEFORE, KEEP_REMEMBERED),
-    _Rule(_KEYS, _KEYS.c.expires_at < _BEFORE, timedelta(0)),
+    _Rule(_HANDLES.c.expires_at, KEEP_HANDLES),
+    _Rule(_ATTEMPTS.c.expires_at, KEEP_ATTEMPTS),
+    _Rule(_SESSIONS.c.expires_at, KEEP_ENDED),
+    _Rule(_SESSIONS.c.ended_at, KEEP_ENDED),
+    _Rule(_GRANTS.c.expires_at, KEEP_ENDED),
+    _Rule(_GRANTS.c.ended_at, KEEP_ENDED),
+    _Rule(_REMEMBERED.c.seen_at, KEEP_REMEMBERED),
+    _Rule(_KEYS.c.expires_at, timedelta(0)),
 )
-_STATEMENTS = tuple((rule.table.name, rule.statement(), rule.keep) for rule in _RULES)
+_STATEMENTS = tuple((rule.column.table.name, rule.statement(), rule.keep) for rule in _RULES)
 
 
 async def prune(database: Database, now: datetime) -> dict[str, int]:
     """How many rows of each table went. Each batch is a transaction of its own, so that nobody waits long."""
-    removed: dict[str, int] = {}
+    removed = {table: 0 for table, _, _ in _STATEMENTS}
     for table, statement, keep in _STATEMENTS:
-        removed[table] = 0
         while True:
             async with database.transaction() as transaction:
                 gone = await transaction.run(statement, before=now - keep)
             removed[table] += gone
             if gone < BATCH:
                 break
+            await asyncio.sleep(0)  # SQLite's statements await nothing by themselves
     return removed

@@ -53,6 +53,5 @@ async def _value(transaction: Any, sealer: Sealer, write: Statement, column: Col
     if sealer.is_newest(row.sealed):
         return 0
     purpose = column.info["purpose"]
-    context = "instance" if purpose == "key_check" else row.row
-    new = sealer.seal(sealer.unseal(row.sealed, purpose, context), purpose, context)
+    new = sealer.seal(sealer.unseal(row.sealed, purpose, row.row), purpose, row.row)
     return int(await transaction.run(write, of=row.row, before=row.sealed, new=new))

@@ -31,6 +31,7 @@ class Sealer:
         self._keys = {_key_id(key): key.encode("utf-8") for key in secret_keys}
         self._newest = _key_id(secret_keys[0])
         self._cipher = lru_cache(maxsize=64)(self._derive)
+        self.subkey = lru_cache(maxsize=16)(self._subkey)
 
     def seal(self, plain: bytes, purpose: str, row: str) -> bytes:
         nonce = secrets.token_bytes(_NONCE)
@@ -52,7 +53,7 @@ class Sealer:
     def is_newest(self, sealed: bytes) -> bool:
         return sealed[1 : 1 + _KEY_ID] == self._newest
 
-    def subkey(self, purpose: str) -> bytes:
+    def _subkey(self, purpose: str) -> bytes:
         """32 bytes for a keyed hash of this purpose, from the newest secret key."""
         return _hkdf(self._keys[self._newest], f"mac:{purpose}")
 

@@ -18,6 +18,7 @@ from idp.store.db import MAX_WAIT, Database, Row, Statement, StoreUnavailable, T
 _PAUSE = 0.005
 _CACHED_STATEMENTS = 512
 _WAL_LIMIT = 16 * 1024 * 1024
+_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 class SqliteDatabase(Database):
@@ -50,13 +51,17 @@ class SqliteDatabase(Database):
         assert self._writer is not None  # noqa: S101  # connect() comes first
         return self._writer
 
+    def _idle(self) -> sqlite3.Connection:
+        """The writer where it is between transactions: its page cache is warm, while any write empties the reader's."""
+        assert self._reader is not None  # noqa: S101  # connect() comes first
+        return self._reader if self.writer.in_transaction else self.writer
+
     def transaction(self) -> "SqliteTransaction":
         return SqliteTransaction(self)
 
     async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
         compiled = self.compiled(statement)
-        assert self._reader is not None  # noqa: S101  # connect() comes first
-        raw = await retried(self._reader, compiled.sql, compiled.arguments(values))
+        raw = await retried(self._idle(), compiled.sql, compiled.arguments(values))
         return [compiled.read(row) for row in raw.fetchall()]
 
     async def maintain(self) -> None:
@@ -86,17 +91,15 @@ class SqliteTransaction(Transaction):
         self._connection = database.writer
 
     async def _begin(self) -> None:
-        lock = self._database.lock
-        if lock.locked():
-            try:
-                await asyncio.wait_for(lock.acquire(), MAX_WAIT)
-            except TimeoutError:
-                message = "the database is busy"
-                raise StoreUnavailable(message) from None
-        else:
-            await lock.acquire()
+        lock, deadline = self._database.lock, asyncio.get_running_loop().time() + MAX_WAIT
         try:
-            await retried(self._connection, "BEGIN IMMEDIATE", ())
+            async with asyncio.timeout_at(deadline):
+                await lock.acquire()
+        except TimeoutError:
+            message = "the database is busy"
+            raise StoreUnavailable(message) from None
+        try:
+            await retried(self._connection, "BEGIN IMMEDIATE", (), deadline)
         except BaseException:
             lock.release()
             raise
@@ -104,13 +107,13 @@ class SqliteTransaction(Transaction):
     async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
         self._note(statement)
         compiled = self._database.compiled(statement)
-        cursor = self._connection.execute(compiled.sql, compiled.arguments(values))
+        cursor = _executed(self._connection, compiled.sql, compiled.arguments(values))
         return [compiled.read(row) for row in cursor.fetchall()]
 
     async def run(self, statement: Statement, /, **values: Any) -> int:
         self._note(statement)
         compiled = self._database.compiled(statement)
-        return self._connection.execute(compiled.sql, compiled.arguments(values)).rowcount
+        return _executed(self._connection, compiled.sql, compiled.arguments(values)).rowcount
 
     async def _commit(self) -> None:
         try:
@@ -132,20 +135,39 @@ class SqliteTransaction(Transaction):
             self._database.lock.release()
 
 
-async def retried(connection: sqlite3.Connection, sql: str, arguments: Any) -> sqlite3.Cursor:
+async def retried(
+    connection: sqlite3.Connection, sql: str, arguments: Any, deadline: float | None = None
+) -> sqlite3.Cursor:
     """Runs a statement; while another process holds the lock, pauses and tries again, 2 s in all."""
-    waited = 0.0
+    now = asyncio.get_running_loop().time
     while True:
         try:
-            return connection.execute(sql, arguments)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise
-            if waited >= MAX_WAIT:
+            return _executed(connection, sql, arguments)
+        except _Locked as error:
+            if deadline is None:
+                deadline = now() + MAX_WAIT
+            elif now() >= deadline:
                 message = "the database is locked by another process"
                 raise StoreUnavailable(message) from error
         await asyncio.sleep(_PAUSE)
-        waited += _PAUSE
+
+
+class _Locked(StoreUnavailable):
+    """Another process holds the lock."""
+
+
+def _executed(connection: sqlite3.Connection, sql: str, arguments: Any) -> sqlite3.Cursor:
+    """Raises StoreUnavailable for what the file or its disk refuses, and no more than that."""
+    try:
+        return connection.execute(sql, arguments)
+    except sqlite3.OperationalError as error:
+        code = error.sqlite_errorcode & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise _Locked(str(error)) from error
+        if code in _DISK:
+            message = f"the database cannot be used: {error}"
+            raise StoreUnavailable(message) from error
+        raise
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -172,5 +194,8 @@ def _sync(path: Path) -> None:
         return
     try:
         os.fsync(file)
+    except OSError as error:
+        message = f"the database cannot be used: {error}"
+        raise StoreUnavailable(message) from error
     finally:
         os.close(file)

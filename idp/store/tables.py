@@ -44,6 +44,9 @@ def _as_text(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
+
+
 class Json(TypeDecorator[Any]):
     """A JSON value as text, the same on every database."""
 
@@ -51,14 +54,14 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # the library's signature
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else _to_json(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # the library's signature
         return None if value is None else json.loads(value)
 
 
-def _time(*, nullable: bool = False) -> Any:  # SQLModel's Field is Any
-    return Field(sa_column=Column(UtcTime, nullable=nullable))
+def _time(*, nullable: bool = False, index: bool = False) -> Any:  # SQLModel's Field is Any
+    return Field(sa_column=Column(UtcTime, nullable=nullable, index=index))
 
 
 def _json() -> Any:  # SQLModel's Field is Any
@@ -76,10 +79,11 @@ def _where(condition: str) -> dict[str, Any]:
 
 
 class Instance(SQLModel, table=True):
-    """One row: what this database belongs to, and a value that only its sealing keys open."""
+    """One row, named `instance`: what this database belongs to, and a value that only its sealing keys open."""
 
     __tablename__ = "instance"
-    id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    id: str
     created_at: datetime = _time()
     key_check: bytes = _sealed("key_check")
 
@@ -123,12 +127,14 @@ class User(SQLModel, table=True):
 
 
 class Credential(SQLModel, table=True):
-    """A factor of a person. `data` is sealed JSON, written back by compare-and-set on `version`."""
+    """A factor of a person. `data` is sealed JSON, written back by compare-and-set on `version`.
+
+    `lookup` finds it and is unique: `password:USER`, since a person has one.
+    """
 
     __tablename__ = "credentials"
-    __table_args__ = (Index("ix_credentials_one_password", "user_id", unique=True, **_where("factor = 'password'")),)
     id: str = Field(primary_key=True)
-    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE")
+    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
     factor: str
     lookup: str | None = Field(default=None, unique=True)
     data: bytes = _sealed("credential")
@@ -174,7 +180,7 @@ class Handle(SQLModel, table=True):
     kind: str
     data: dict[str, Any] = _json()
     created_at: datetime = _time()
-    expires_at: datetime = _time()
+    expires_at: datetime = _time(index=True)
     used_at: datetime | None = _time(nullable=True)
 
 
@@ -195,7 +201,7 @@ class Attempt(SQLModel, table=True):
     consented_by: str | None = None
     version: int
     created_at: datetime = _time()
-    expires_at: datetime = _time()
+    expires_at: datetime = _time(index=True)
     done_at: datetime | None = _time(nullable=True)
 
 
@@ -203,13 +209,14 @@ class Session(SQLModel, table=True):
     """A person signed in with one browser. `id` is the sid of tokens; the cookie's hash changes at each sign-in."""
 
     __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),)
     id: str = Field(primary_key=True)
     cookie_hash: str = Field(unique=True)
     user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
     created_at: datetime = _time()
     authenticated_at: datetime = _time()
     seen_at: datetime = _time()
-    expires_at: datetime = _time()
+    expires_at: datetime = _time(index=True)
     amr: str
     acr: str
     ended_at: datetime | None = _time(nullable=True)
@@ -220,8 +227,8 @@ class RememberedAccount(SQLModel, table=True):
 
     __tablename__ = "remembered_accounts"
     browser_hash: str = Field(primary_key=True)
-    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE")
-    seen_at: datetime = _time()
+    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    seen_at: datetime = _time(index=True)
 
 
 class Consent(SQLModel, table=True):
@@ -229,7 +236,7 @@ class Consent(SQLModel, table=True):
 
     __tablename__ = "consents"
     user_id: str = Field(primary_key=True, foreign_key="users.id", ondelete="CASCADE")
-    client_id: str = Field(primary_key=True, foreign_key="clients.client_id", ondelete="CASCADE")
+    client_id: str = Field(primary_key=True, foreign_key="clients.client_id", ondelete="CASCADE", index=True)
     scope: str = Field(sa_column=Column(Text, nullable=False))
     created_at: datetime = _time()
     updated_at: datetime = _time()
@@ -239,8 +246,9 @@ class Grant(SQLModel, table=True):
     """What a code gave, and with a seed the whole family of its refresh tokens. Ending this row ends every token of it."""
 
     __tablename__ = "grants"
+    __table_args__ = (Index("ix_grants_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),)
     id: str = Field(primary_key=True)
-    client_id: str = Field(foreign_key="clients.client_id", ondelete="CASCADE")
+    client_id: str = Field(foreign_key="clients.client_id", ondelete="CASCADE", index=True)
     user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
     session_id: str
     offline: bool
@@ -252,7 +260,7 @@ class Grant(SQLModel, table=True):
     generation: int
     created_at: datetime = _time()
     rotated_at: datetime = _time()
-    expires_at: datetime = _time()
+    expires_at: datetime = _time(index=True)
     ended_at: datetime | None = _time(nullable=True)
     ended_reason: str | None = None
 
@@ -271,6 +279,11 @@ class AuditRow(SQLModel, table=True):
     session_id: str | None = None
     details: dict[str, Any] = _json()
     personal: bytes | None = _sealed("audit_personal", nullable=True)
+
+
+for _table in SQLModel.metadata.tables.values():
+    # Keys are text: without a rowid beside them SQLite keeps one tree for a table, not two.
+    _table.dialect_options["sqlite"]["with_rowid"] = False
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -79,10 +79,11 @@ def canonical(email: str) -> str:
 
 def check_email(email: str) -> str:
     """The address as it is kept. Raises NotAnEmail for what cannot be one, invisible characters included."""
-    if len(email) > MAX_EMAIL or not email.isprintable() or not _EMAIL.fullmatch(email):
+    looked_up = canonical(email)
+    if len(email) > MAX_EMAIL or not email.isprintable() or not all(map(_EMAIL.fullmatch, (email, looked_up))):
         message = "it must look like name@example.com"
         raise NotAnEmail(message)
-    if any(unicodedata.category(character) in ("Cf", "Mn", "Cc") for character in canonical(email)):
+    if any(unicodedata.category(character) in ("Cf", "Mn", "Cc") for character in looked_up):
         message = "it holds invisible or combining characters"
         raise NotAnEmail(message)
     return email

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,6 +29,7 @@ _UNLESS_SET = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_ERRORS = {413: "invalid_request", 500: "server_error", 503: "temporarily_unavailable"}
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
@@ -65,6 +66,8 @@ class Front:
         answer = _Answer(send, self._always, reference)
         try:
             await self._app(scope, _limited(scope, receive), answer)
+        except ClientDisconnect:
+            pass  # nobody is left to answer
         except Exception as error:  # whatever it is, the person gets a page and the log the reason
             await self._fail(scope, receive, answer, error)
         self._log(scope, answer.status, reference, time.perf_counter() - began)
@@ -83,7 +86,7 @@ class Front:
 
     def _response(self, scope: Scope, receive: Receive, problem: Problem) -> Response:
         if self._api(scope["path"]):
-            return problem_json(problem, "temporarily_unavailable" if problem.status == 503 else "server_error")
+            return problem_json(problem, _ERRORS[problem.status])
         return problem_page(Request(scope, receive), problem)
 
     def _log(self, scope: Scope, status: int, reference: str, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """A code is exchanged for tokens (RFC 6749 section 4.1.3): the code has been taken before it is checked here."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ class Code:
     acr: str
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"auth_time": self.auth_time.isoformat()}
+        return vars(self) | {"auth_time": self.auth_time.isoformat()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Code":
@@ -62,7 +62,7 @@ def check(code: Code, expires_at: datetime, params: Params, client: Client, now:
         raise InvalidGrant(NOT_VALID, f"the code was given to the client {code.client_id}")
     if now >= expires_at:
         raise InvalidGrant(NOT_VALID, f"the code expired at {expires_at:%Y-%m-%dT%H:%M:%SZ}")
-    if params.require("redirect_uri") != code.redirect_uri:
+    if params.get("redirect_uri") != code.redirect_uri:
         raise InvalidGrant(NOT_VALID, "redirect_uri is not the one of the authorization request")
     pkce.check_verifier(code.code_challenge, params.get("code_verifier"))
     refresh = client.may_use(REFRESH_TOKEN)

@@ -1,0 +1,174 @@
+"""Runs every row and prints it: `make bench`, or `make bench JSON=FILE`."""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+import uvloop
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.bench.flows import FLOWS, Flow, Target
+from tests.provider import EMAIL, PASSWORD, Provider, installed
+from tests.servers import running_postgres
+
+CONNECTIONS = 8
+WARM_UP = 1.5
+CALLBACK = "https://app.example.com/callback"
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    backend: str
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    fraction_of_limit: float | None
+    cpu_ms: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--rows", nargs="*", default=[flow.name for flow in FLOWS])
+    parser.add_argument("--backends", nargs="*", default=["sqlite", "postgres"])
+    chosen = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    server_core, load_core = cores[0], cores[-1]
+    os.sched_setaffinity(0, {server_core})
+    rate = signing_rate()
+    os.sched_setaffinity(0, {load_core})
+    print(f"RS256 signatures per second on one thread: {rate:.0f}")
+    print(f"one worker on core {server_core}, load on core {load_core}, {CONNECTIONS} connections")
+    print("passwords: a constant hasher stands in for argon2id; all else as a fresh install has it\n")
+    rows: list[Row] = []
+    facts: dict[str, object] = {}
+    for backend in chosen.backends:
+        with suppress(pytest.skip.Exception), database(backend) as url:
+            rows += measure_backend(backend, url, server_core, rate, chosen, facts)
+    if chosen.json:
+        report = {"signing_rate": rate, "rows": [asdict(row) for row in rows], **facts}
+        chosen.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+@contextmanager
+def database(backend: str) -> Iterator[str]:
+    if backend == "sqlite":
+        yield ""
+        return
+    with tempfile.TemporaryDirectory(prefix="idp-bench-pg-") as folder, running_postgres(Path(folder)) as url:
+        yield f"{url}/postgres"
+
+
+def measure_backend(
+    backend: str, url: str, core: int, rate: float, chosen: argparse.Namespace, facts: dict[str, object]
+) -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder, installed(Path(folder), url) as provider:
+        service = ("--grant-type", "client_credentials", "--scope", "reports.read")
+        target = Target(
+            provider.port,
+            app=provider.create_client(redirect_uri=CALLBACK),
+            service=provider.create_client(*service, redirect_uri=None),
+            email=provider.create_user()["email"] or EMAIL,
+            password=PASSWORD,
+        )
+        started = start(provider, core)
+        assert provider.process is not None
+        pid = provider.process.pid
+        rows = []
+        print(f"{backend:<20}{'per second':>12}{'p50 ms':>9}{'p99 ms':>9}{'of limit':>10}{'CPU ms':>9}")
+        for flow in FLOWS:
+            if flow.name in chosen.rows:
+                row = uvloop.run(measure(flow, target, backend, rate, pid, chosen.seconds))
+                rows.append(row)
+                share = "" if row.fraction_of_limit is None else f"{row.fraction_of_limit:.2f}"
+                print(f"  {row.name:<18}{row.per_s:>12.0f}{row.p50_ms:>9.2f}{row.p99_ms:>9.2f}{share:>10}{row.cpu_ms:>9.3f}")
+        memory = pss_mib(pid)
+        print(f"  memory of the worker: {memory:.0f} MiB (PSS); ready {started:.2f} s after the command\n")
+        facts[f"{backend}_memory_mib"], facts[f"{backend}_start_s"] = round(memory, 1), round(started, 2)
+    return rows
+
+
+def start(provider: Provider, core: int) -> float:
+    """Starts the server on its core; the seconds until it answers."""
+    began = time.perf_counter()
+    with provider.log.open("ab") as log:
+        provider.process = subprocess.Popen(
+            ["taskset", "-c", str(core), sys.executable, "-m", "tests.bench.server"],
+            env=provider.environment | {"IDP_PORT": str(provider.port)},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    provider.wait()
+    return time.perf_counter() - began
+
+
+async def measure(flow: type[Flow], target: Target, backend: str, rate: float, pid: int, seconds: float) -> Row:
+    flows = [flow(target) for _ in range(CONNECTIONS)]
+    for each in flows:
+        await each.prepare()
+    await asyncio.gather(*(repeat(each, WARM_UP, []) for each in flows))
+    taken: list[float] = []
+    cpu, began = cpu_seconds(pid), time.perf_counter()
+    await asyncio.gather(*(repeat(each, seconds, taken) for each in flows))
+    elapsed, used = time.perf_counter() - began, cpu_seconds(pid) - cpu
+    for each in flows:
+        each.connection.close()
+    taken.sort()
+    per_s = len(taken) / elapsed
+    return Row(
+        name=flow.name,
+        backend=backend,
+        per_s=round(per_s, 1),
+        p50_ms=round(taken[len(taken) // 2] * 1000, 3),
+        p99_ms=round(taken[int(len(taken) * 0.99)] * 1000, 3),
+        fraction_of_limit=round(per_s * flow.signatures / rate, 3) if flow.signatures else None,
+        cpu_ms=round(used / len(taken) * 1000, 3),
+    )
+
+
+async def repeat(flow: Flow, seconds: float, taken: list[float]) -> None:
+    until = time.perf_counter() + seconds
+    while (began := time.perf_counter()) < until:
+        await flow.once()
+        taken.append(time.perf_counter() - began)
+
+
+def signing_rate() -> float:
+    key = rsa.generate_private_key(65537, 2048)
+    message = b"m" * 600
+    for seconds in (0.3, 2.0):
+        count, began = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - began) < seconds:
+            key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+            count += 1
+    return count / elapsed
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pss_mib(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""`idp serve` as a fresh install has it, but for the password hasher: a constant one, and the bench says so."""
+
+from starlette.types import ASGIApp
+
+from idp import logs
+from idp.app import create_app
+from idp.cli.serve import prepare, run
+from idp.settings import load
+
+
+class ConstantHashing:
+    """Accepts what `hash` made of the same password, at no cost: argon2id would be all that is measured."""
+
+    async def hash(self, plain: str) -> str:
+        return f"plain:{plain}"
+
+    async def verify(self, encoded: str | None, plain: str) -> bool:
+        return encoded is not None
+
+    def outdated(self, encoded: str) -> bool:
+        return False
+
+    def close(self) -> None:
+        return None
+
+
+def from_environment() -> ASGIApp:
+    settings = load()
+    logs.configure(settings)
+    return create_app(settings, hashing=ConstantHashing())
+
+
+if __name__ == "__main__":
+    bench_settings = load()
+    prepare(bench_settings)
+    run(bench_settings, "tests.bench.server:from_environment")

@@ -1,0 +1,111 @@
+"""`idp config`: what is set, from where, and whether it would do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from idp.settings import Settings
+from tests.cli.conftest import Many
+from tests.provider import Provider, installed
+
+SECRET = "0123456789abcdef0123456789abcdef0123456789"
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Provider]:
+    """An installation that is not running."""
+    with installed(tmp_path) as provider:
+        yield provider
+
+
+def settings_of(provider: Provider) -> dict[str, tuple[str, str]]:
+    return {each["name"]: (each["value"], each["origin"]) for each in provider.cli("config", "show")}
+
+
+def test_every_setting_is_shown_with_its_origin_and_no_secret(here: Provider, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(SECRET + "\n")
+    (tmp_path / "level").write_text("warning\n")
+    toml = tmp_path / "idp.toml"
+    toml.write_text('refresh_grace = "5s"\nport = 9000\nhost = "::1"\n')
+    here.environment |= {
+        "IDP_CONFIG": str(toml),
+        "IDP_SECRET_KEY_FILE": str(tmp_path / "key"),
+        "IDP_LOG_LEVEL_FILE": str(tmp_path / "level"),
+        "IDP_DATABASE_URL": "postgresql://idp:hunter2@db.example.com/idp",
+        "IDP_PORT": "9001",
+    }
+    shown = settings_of(here)
+    assert set(shown) == {f"IDP_{name.upper()}" for name in Settings.model_fields}
+    assert shown["IDP_ISSUER"] == (here.issuer, "IDP_ISSUER")
+    assert shown["IDP_SECRET_KEY"] == ("(set)", "IDP_SECRET_KEY_FILE")
+    assert shown["IDP_LOG_LEVEL"] == ("warning", "IDP_LOG_LEVEL_FILE")
+    assert shown["IDP_REFRESH_GRACE"] == ("5s", str(toml))
+    assert shown["IDP_HOST"] == ("::1", str(toml))
+    assert shown["IDP_PORT"] == ("9001", "IDP_PORT")  # the environment counts before the file
+    assert shown["IDP_DATABASE_URL"] == ("postgresql://idp:...@db.example.com/idp", "IDP_DATABASE_URL")
+    assert shown["IDP_CODE_LIFETIME"] == ("1m", "default")
+    output = here.run("config", "show").stdout + here.run("config", "check").stdout
+    assert SECRET not in output
+    assert "hunter2" not in output
+
+
+def test_without_an_issuer_it_is_shown_as_not_set(here: Provider) -> None:
+    del here.environment["IDP_ISSUER"]
+    assert settings_of(here)["IDP_ISSUER"] == ("", "not set")
+    done = here.run("config", "check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: IDP_ISSUER is not set.")
+
+
+def test_check_says_what_would_be_served(here: Provider) -> None:
+    database = f"sqlite:///{here.environment['IDP_DATA_DIR']}/idp.db"
+    assert here.cli("config", "check") == {"ok": True, "issuer": here.issuer, "database": database}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("IDP_ISUER", "https://id.example.com", "There is no setting IDP_ISUER. The nearest is IDP_ISSUER."),
+        ("IDP_ISSUER", "http://id.example.com", "http is for loopback addresses only"),
+        ("IDP_TLS_KEY", "key.pem", "belong together"),
+        ("IDP_LOG_LEVEL_FILE", "/nowhere/at/all", "which cannot be read"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(here: Provider, setting: str, value: str, reason: str) -> None:
+    here.environment[setting] = value
+    done = here.run("config", "check", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_with_an_unknown_name_or_that_is_no_toml_is_refused(here: Provider, tmp_path: Path) -> None:
+    toml = tmp_path / "idp.toml"
+    here.environment["IDP_CONFIG"] = str(toml)
+    toml.write_text('isuer = "https://id.example.com"\n')
+    done = here.run("config", "show")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: There is no setting isuer in {toml}. The nearest is issuer.\n",
+    )
+    toml.write_text("issuer = \n")
+    done = here.run("config", "show")
+    assert (done.returncode, f"{toml} is not TOML" in done.stderr) == (1, True)
+
+
+def test_every_command_has_help_and_a_wrong_one_is_a_usage_error(here: Provider, run_many: Many) -> None:
+    groups = ("user", "client", "key", "config")
+    helped = [["--help"], ["--version"], *([name, "-h"] for name in (*groups, "serve", "dev", "migrate", "prune"))]
+    wrong = [
+        ["nothing"],
+        ["serve", "--port", "many"],
+        ["key", "turn"],
+        ["config"],
+        ["user", "show"],
+        ["prune", "--all"],
+    ]
+    done = run_many(here, [*helped, *wrong])
+    assert [each.code for each in done] == [0] * len(helped) + [2] * len(wrong)
+    assert all(each.stdout and not each.stderr for each in done[: len(helped)])
+    assert all(each.stderr and not each.stdout for each in done[len(helped) :])

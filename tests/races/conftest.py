@@ -1,0 +1,39 @@
+"""The installations that the races are run on."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.provider import installed
+from tests.races.arena import Arena, another_node
+from tests.servers import free_port, postgres_program
+
+SECRET_KEY = "a secret key for races that is long enough"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres", "nodes"])
+def arena(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    database_numbers: Iterator[int],
+) -> Iterator[Arena]:
+    """Two workers on SQLite; two workers on PostgreSQL; two nodes on PostgreSQL."""
+    folder = tmp_path_factory.mktemp("races")
+    with ExitStack() as stack:
+        url = f"sqlite:///{folder / 'idp.db'}"
+        if request.param != "sqlite":
+            server = request.getfixturevalue("postgres_url")
+            name, maintenance = f"races_{next(database_numbers)}", f"--maintenance-db={server}/postgres"
+            subprocess.run([postgres_program("createdb"), maintenance, name], check=True)
+            stack.callback(subprocess.run, [postgres_program("dropdb"), "--force", maintenance, name], check=True)
+            url = f"{server}/{name}"
+        provider = stack.enter_context(installed(folder, url, secret_key=SECRET_KEY))
+        provider.create_user()
+        client = provider.create_client()
+        provider.start("--workers", "1" if request.param == "nodes" else "2")
+        nodes = [("127.0.0.1", provider.port)]
+        if request.param == "nodes":
+            nodes.append(stack.enter_context(another_node(provider, free_port())))
+        yield Arena(provider, nodes, client)

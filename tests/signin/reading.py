@@ -1,0 +1,98 @@
+"""What the tests of the sign-in read from pages and from the database."""
+
+import re
+import sqlite3
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+
+from tests.provider import Browser, Provider, forms
+
+CODES = "SELECT count(*) FROM handles WHERE kind = 'code'"
+SESSIONS = "SELECT count(*) FROM sessions WHERE ended_at IS NULL"
+
+
+def query(provider: Provider, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Rows of the provider's SQLite file."""
+    with closing(sqlite3.connect(provider.folder / "data" / "idp.db", timeout=30)) as database, database:
+        return database.execute(sql, values).fetchall()
+
+
+def count(provider: Provider, sql: str, *values: Any) -> int:
+    return int(query(provider, sql, *values)[0][0])
+
+
+def state_of(provider: Provider) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that a post may change, but for the log of events and when a session was seen."""
+    tables = {
+        "attempts": "*",
+        "sessions": "id, cookie_hash, user_id, authenticated_at, ended_at",
+        "consents": "*",
+        "remembered_accounts": "*",
+        "grants": "*",
+        "handles": "*",
+        "credentials": "*",
+    }
+    return {table: query(provider, f"SELECT {columns} FROM {table} ORDER BY 1") for table, columns in tables.items()}  # noqa: S608
+
+
+def expire(provider: Provider, path: str) -> None:
+    """Makes the attempt at this path as old as one that was left open for an evening."""
+    long_ago = "2026-01-01T00:00:00.000000Z"
+    query(provider, "UPDATE attempts SET expires_at = ? WHERE id = ?", long_ago, path.rsplit("/", 1)[-1])
+
+
+def page_of(browser: Browser) -> httpx2.Response:
+    assert browser.page is not None
+    return browser.page
+
+
+def path_of(browser: Browser) -> str:
+    """The address of the attempt that the browser looks at."""
+    return page_of(browser).url.path
+
+
+def token_of(browser: Browser) -> str:
+    """The token in the first form of the page."""
+    return forms(page_of(browser).text)[0].fields["csrf"]
+
+
+def step_of(browser: Browser) -> str | None:
+    """Which step the page is, as it tells its own script."""
+    found = re.search(r'data-step="(\w+)"', page_of(browser).text)
+    return found[1] if found else None
+
+
+def heading_of(response: httpx2.Response) -> str:
+    found = re.search(r"<h1[^>]*>(.*?)</h1>", response.text, re.DOTALL)
+    assert found is not None, response.text
+    return found[1]
+
+
+def title_of(response: httpx2.Response) -> str:
+    found = re.search(r"<title>(.*?)</title>", response.text, re.DOTALL)
+    assert found is not None, response.text
+    return found[1]
+
+
+def reference_in(response: httpx2.Response) -> str:
+    found = re.search(r'class="ref"[^>]*>([^<]+)<', response.text)
+    assert found is not None, response.text
+    return found[1]
+
+
+def stripped(response: httpx2.Response) -> str:
+    """The page without what differs from one answer to the next: the form's token, the attempt, the reference."""
+    text = re.sub(r'name="csrf" value="[^"]+"', 'name="csrf"', response.text)
+    text = re.sub(r"/signin/[\w-]+", "/signin/ATTEMPT", text)
+    return text.replace(response.headers["x-request-id"], "REFERENCE")
+
+
+def post(browser: Browser, path: str, origin: str | None = "", **fields: str) -> httpx2.Response:
+    """A form as a page of the provider would send it, or one at `origin`; its answer, not followed."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    if origin is not None:
+        headers["Origin"] = origin or browser.issuer
+    return browser.http.post(path, content=urlencode(fields), headers=headers)

@@ -1,0 +1,172 @@
+"""CS-01, CS-02: every post needs the token of its own page, from this browser, and comes from a page of ours."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+import httpx2
+import pytest
+from starlette.routing import Route
+
+from idp import routes
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, forms
+from tests.signin.conftest import BEN, BENS_PASSWORD, App
+from tests.signin.reading import heading_of, page_of, path_of, post, state_of, step_of, token_of
+
+# A cross-site post is how an authorization request may come; it carries no authority and changes nothing of a person's.
+EXEMPT = {"/authorize"}
+POSTS = sorted(
+    route.path
+    for route in routes.PAGES
+    if isinstance(route, Route) and "POST" in (route.methods or ()) and route.path not in EXEMPT
+)
+FIELDS = {
+    "/signin/{attempt}/identify": {"username": BEN, "password": BENS_PASSWORD},
+    "/signin/{attempt}/password": {"password": PASSWORD},
+    "/signin/{attempt}/consent": {"decision": "allow"},
+    "/signin/{attempt}/switch": {},
+    "/signin/{attempt}/forget": {},
+    "/sign-out": {},
+    "/apps/{client_id}/withdraw": {},
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A post that would be obeyed, were it the person's own."""
+
+    browser: Browser
+    path: str
+    fields: dict[str, str]
+
+    def send(self, origin: str | None, **changes: str | None) -> httpx2.Response:
+        fields = {name: value for name, value in (self.fields | changes).items() if value is not None}
+        return post(self.browser, self.path, origin, **fields)
+
+
+def signed_in(provider: Provider, app: App) -> Browser:
+    """A browser with Ana's session, an app that she allowed, and a consent page on which she is asked for more."""
+    browser = Browser(provider.issuer)
+    browser.sign_in(app.url(scope="openid"))
+    browser.open(app.url())
+    assert step_of(browser) == "consent"
+    return browser
+
+
+def target(browser: Browser, app: App, route: str) -> Target:
+    if route.startswith("/signin/"):
+        path, token = route.replace("/signin/{attempt}", path_of(browser)), token_of(browser)
+    else:
+        path = route.replace("{client_id}", app.client_id)
+        token = forms(browser.http.get("/").text)[0].fields["csrf"]
+    return Target(browser, path, FIELDS[route] | {"csrf": token})
+
+
+Attack = Callable[[Target, Target, Target], httpx2.Response]
+# Each gets the target, the same form of another attempt in this browser, and that of another browser.
+ATTACKS: dict[str, Attack] = {
+    "no token": lambda target, _, __: target.send(target.browser.issuer, csrf=None),
+    "no token and no origin": lambda target, _, __: target.send(None, csrf=None),
+    "empty token": lambda target, _, __: target.send(target.browser.issuer, csrf=""),
+    "half a token": lambda target, _, __: target.send(target.browser.issuer, csrf=target.fields["csrf"][:20]),
+    "invented token": lambda target, _, __: target.send(target.browser.issuer, csrf="A" * 43 + "." + "A" * 43),
+    "token that is not ascii": lambda target, _, __: target.send(target.browser.issuer, csrf="\U0001f511" * 43),
+    "token of another browser": lambda target, _, other: target.send(target.browser.issuer, csrf=other.fields["csrf"]),
+    "token in the address": lambda target, _, __: replace(
+        target, path=f"{target.path}?{urlencode({'csrf': target.fields['csrf']})}"
+    ).send(target.browser.issuer, csrf=None),
+    "origin null": lambda target, _, __: target.send("null"),
+    "foreign origin": lambda target, _, __: target.send("https://evil.example"),
+    "origin on another port": lambda target, _, __: target.send("http://localhost:1"),
+    "origin by the other scheme": lambda target, _, __: target.send(
+        target.browser.issuer.replace("http://", "https://")
+    ),
+    "origin that begins with ours": lambda target, _, __: target.send(f"{target.browser.issuer}.evil.example"),
+    "two origins": lambda target, _, __: target.send(f"{target.browser.issuer}, https://evil.example"),
+}
+
+
+def test_cs02_every_post_there_is_has_been_thought_of() -> None:
+    assert set(POSTS) == set(FIELDS)
+
+
+@pytest.mark.parametrize("route", POSTS)
+def test_cs02_no_forged_post_changes_anything(provider: Provider, app: App, route: str) -> None:
+    browser, other = signed_in(provider, app), signed_in(provider, app)
+    aim, theirs = target(browser, app, route), target(other, app, route)
+    before = state_of(provider)
+    for name, attack in ATTACKS.items():
+        answer = attack(aim, aim, theirs)
+        assert answer.status_code == 403, name
+        assert heading_of(answer) == "This form could not be trusted", name
+        assert not answer.headers.get_list("set-cookie"), name
+        assert state_of(provider) == before, name
+    assert aim.send(None).status_code == 303  # the same post with its own token is obeyed, also without an Origin
+    assert state_of(provider) != before
+
+
+@pytest.mark.parametrize("route", [route for route in POSTS if route.startswith("/signin/")])
+def test_cs02_the_token_of_another_attempt_is_refused(provider: Provider, app: App, route: str) -> None:
+    browser = signed_in(provider, app)
+    aim = target(browser, app, route)
+    browser.open(app.url())
+    other = target(browser, app, route)
+    assert other.path != aim.path
+    before = state_of(provider)
+    assert aim.send(provider.issuer, csrf=other.fields["csrf"]).status_code == 403
+    assert state_of(provider) == before
+
+
+@pytest.mark.parametrize("route", [route for route in POSTS if route.startswith("/signin/")])
+def test_cs02_a_token_from_before_the_sign_in_does_nothing_after_it(
+    provider: Provider, at_password: Browser, app: App, route: str
+) -> None:
+    early = token_of(at_password)
+    at_password.submit(password=PASSWORD)
+    aim = target(at_password, app, route)
+    before = state_of(provider)
+    answer = aim.send(provider.issuer, csrf=early)
+    assert (answer.status_code, answer.headers["location"]) == (303, path_of(at_password))
+    assert state_of(provider) == before
+
+
+@pytest.mark.parametrize("route", [route for route in POSTS if not route.startswith("/signin/")])
+def test_cs02_a_token_of_the_same_persons_earlier_session_is_refused(provider: Provider, app: App, route: str) -> None:
+    browser = signed_in(provider, app)
+    early = target(browser, app, route)
+    browser.open(app.url(prompt="login"))
+    browser.submit(action="/password", password=PASSWORD)
+    assert early.send(provider.issuer).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_cs01_nobody_is_signed_in_as_the_attacker(provider: Provider, app: App, origin: str) -> None:
+    """The attacker's page posts the attacker's own form; the victim's browser adds what cookies it would."""
+    attacker, victim = Browser(provider.issuer), Browser(provider.issuer)
+    attacker.open(app.url())
+    attacker.submit(username=BEN)
+    victim.open(app.url())
+    path, token = path_of(attacker), token_of(attacker)
+    before = state_of(provider)
+    for browser in (victim, Browser(provider.issuer)):  # with the Lax cookie, and as browsers do it, without
+        answer = post(browser, f"{path}/password", origin, csrf=token, password=BENS_PASSWORD)
+        assert answer.status_code == 400
+        assert not answer.headers.get_list("set-cookie")
+    answer = post(victim, f"{path_of(victim)}/identify", origin, csrf=token, username=BEN, password=BENS_PASSWORD)
+    assert answer.status_code == 403
+    assert state_of(provider) == before
+
+
+def test_the_page_after_a_forged_post_leads_back(at_password: Browser) -> None:
+    path = path_of(at_password)
+    answer = post(at_password, f"{path}/password", password=PASSWORD)
+    assert f'href="{path}">Back to the page</a>' in answer.text
+    at_password.open(path)
+    assert EMAIL in page_of(at_password).text
+    at_password.submit(password=PASSWORD)
+    assert step_of(at_password) == "consent"
+
+
+def test_sign_out_and_withdrawing_ask_for_nothing_where_nobody_is_signed_in(browser: Browser, app: App) -> None:
+    assert post(browser, "/sign-out").headers["location"] == "/signed-out"
+    assert post(browser, f"/apps/{app.client_id}/withdraw").headers["location"] == "/"

@@ -1,0 +1,79 @@
+"""An attempt that expired begins again by itself, and nobody is asked twice who they are."""
+
+import time
+from pathlib import Path
+
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, running
+from tests.signin.conftest import App
+from tests.signin.reading import count, expire, heading_of, page_of, path_of, step_of
+
+
+def named_on(browser: Browser) -> bool:
+    """Whether the page knows who is signing in."""
+    return f'value="{EMAIL}"' in page_of(browser).text
+
+
+def test_what_was_typed_too_late_is_kept(provider: Provider, browser: Browser, app: App) -> None:
+    browser.open(app.url())
+    old = path_of(browser)
+    expire(provider, old)
+    browser.submit(username=EMAIL)
+    assert path_of(browser) != old
+    assert step_of(browser) == "password"
+    assert named_on(browser)
+    browser.submit(password=PASSWORD)
+    assert answer_of(browser.submit("allow", action="/consent"))["state"] == "state-123"
+
+
+def test_a_reload_too_late_keeps_who_is_signing_in(provider: Provider, at_password: Browser) -> None:
+    old = path_of(at_password)
+    expire(provider, old)
+    at_password.open(old)
+    assert path_of(at_password) != old
+    assert step_of(at_password) == "password"
+    assert named_on(at_password)
+
+
+def test_a_password_sent_too_late_is_asked_for_again(provider: Provider, at_password: Browser) -> None:
+    expire(provider, path_of(at_password))
+    at_password.submit(password=PASSWORD)
+    assert step_of(at_password) == "password"
+    assert named_on(at_password)
+    assert not page_of(at_password).text.count('role="alert"')
+    at_password.submit(password=PASSWORD)
+    assert step_of(at_password) == "consent"
+
+
+def test_a_decision_sent_too_late_is_asked_for_again(provider: Provider, at_consent: Browser) -> None:
+    expire(provider, path_of(at_consent))
+    at_consent.submit("allow", action="/consent")
+    assert step_of(at_consent) == "consent"
+    assert answer_of(at_consent.submit("allow", action="/consent"))["code"]
+
+
+def test_an_expired_attempt_of_another_browser_stays_with_it(
+    provider: Provider, at_password: Browser, app: App
+) -> None:
+    expire(provider, path_of(at_password))
+    other = Browser(provider.issuer)
+    other.open(app.url())
+    assert heading_of(other.open(path_of(at_password))) == "This sign-in began in another browser"
+
+
+def test_a_name_longer_than_any_is_not_kept(provider: Provider, browser: Browser, app: App) -> None:
+    browser.open(app.url())
+    expire(provider, path_of(browser))
+    browser.submit(username="a" * 321)
+    assert step_of(browser) == "identify"
+
+
+def test_the_lifetime_of_an_attempt_is_a_setting(tmp_path: Path) -> None:
+    with running(tmp_path, attempt_lifetime="1s") as provider:
+        browser, client = Browser(provider.issuer), provider.create_client()
+        browser.open(authorize_url(client, pkce().challenge))
+        first = path_of(browser)
+        time.sleep(1.1)
+        browser.submit(username=EMAIL)
+        assert path_of(browser) != first
+        assert named_on(browser)
+        assert count(provider, "SELECT count(*) FROM attempts") >= 2

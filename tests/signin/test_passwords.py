@@ -1,0 +1,137 @@
+"""Passwords: any Unicode, never cut short, and hashed anew when what a hash costs is changed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from idp.secret_keys import secret_keys
+from idp.settings import load
+from idp.store.seal import Sealer
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, installed, pkce
+from tests.signin.conftest import App
+from tests.signin.reading import heading_of, path_of, post, query, step_of, token_of
+
+SPACED = "  twelve  spaces  "
+UNICODE = "Pass-\u00e9-\ufb01-\U0001f511-\u4e2d\u6587"
+LONGEST = "\u4e2d" * 256
+
+
+@pytest.fixture(scope="module")
+def persons(provider: Provider) -> None:
+    for number, password in enumerate((SPACED, UNICODE, LONGEST)):
+        provider.create_user(f"p{number}@example.test", password)
+
+
+def step_after(provider: Provider, app: App, who: str, password: str) -> str | None:
+    browser = Browser(provider.issuer)
+    browser.open(app.url(prompt="consent"))
+    browser.submit(username=who)
+    browser.submit(password=password)
+    return step_of(browser)
+
+
+@pytest.mark.parametrize(
+    ("who", "password", "right"),
+    [
+        ("p0", SPACED, True),
+        ("p0", SPACED.strip(), False),
+        ("p0", SPACED + " ", False),
+        ("p1", UNICODE, True),
+        ("p1", "Pass-e\u0301-fi-\U0001f511-\u4e2d\u6587", True),  # as another keyboard composes the same text
+        ("p1", "Pass-e-fi-\U0001f511-\u4e2d\u6587", False),
+        ("p2", LONGEST, True),
+        ("p2", LONGEST + "a", False),
+        ("p2", LONGEST[:-1], False),
+        ("p2", LONGEST * 4 + "a", False),
+    ],
+)
+def test_a_password_is_the_text_that_was_set(
+    provider: Provider, app: App, persons: None, who: str, password: str, right: bool
+) -> None:
+    assert (step_after(provider, app, f"{who}@example.test", password) == "consent") is right
+
+
+@pytest.mark.parametrize("length", [64, 72, 73, 257, 1025, 20000])
+def test_a_password_that_is_too_long_is_wrong_and_never_cut_short(
+    provider: Provider, at_password: Browser, length: int
+) -> None:
+    page = at_password.submit(password=PASSWORD + "x" * (length - len(PASSWORD)))
+    assert (page.status_code, step_of(at_password)) == (200, "password")
+    assert "is not right" in page.text
+
+
+def test_a_body_beyond_all_measure_is_refused(provider: Provider, at_password: Browser) -> None:
+    token = token_of(at_password)
+    answer = post(at_password, f"{path_of(at_password)}/password", csrf=token, password="x" * 70_000)
+    assert (answer.status_code, heading_of(answer)) == (413, "That was too much")
+
+
+@pytest.mark.parametrize("who", ["ANA@example.test", " ana@example.test ", "Ana@Example.TEST", "\uff41na@example.test"])
+def test_an_address_is_found_however_it_is_typed(provider: Provider, app: App, who: str) -> None:
+    assert step_after(provider, app, who, PASSWORD) == "consent"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"username=ana%00@example.test",
+        b"username=%ff%fe",
+        b"username=%c0%80",
+        b"username=%1b[31m",
+        b"username=%ed%a0%80",
+        b"username=\xff",
+        b"%00=1",
+    ],
+)
+def test_un02_characters_that_no_keyboard_sends_are_refused(
+    provider: Provider, browser: Browser, app: App, body: bytes
+) -> None:
+    browser.open(app.url())
+    answer = browser.http.post(
+        f"{path_of(browser)}/identify",
+        content=body + f"&csrf={token_of(browser)}".encode(),
+        headers={"Origin": provider.issuer, "Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert (answer.status_code, heading_of(answer)) == (400, "That was not understood")
+    browser.open(path_of(browser))
+    assert step_of(browser) == "identify"
+
+
+def stored_hash(provider: Provider) -> str:
+    """What the database keeps of Ana's password."""
+    sealer = Sealer(secret_keys(load(provider.environment)))
+    ((identifier, data),) = query(provider, "SELECT id, data FROM credentials WHERE factor = 'password'")
+    return str(json.loads(sealer.unseal(data, "credential", identifier))["hash"])
+
+
+def test_pw01_a_sign_in_renews_a_hash_whose_cost_is_out_of_date(tmp_path: Path) -> None:
+    with installed(tmp_path) as provider:
+        provider.create_user()
+        client = provider.create_client()
+        before = stored_hash(provider)
+        assert before.startswith("$argon2id$v=19$m=8192,t=1,p=1$")
+        provider.environment |= {"IDP_PASSWORD_MEMORY_KIB": "9000", "IDP_PASSWORD_TIME_COST": "2"}
+        provider.start()
+        rehashed = "SELECT count(*) FROM audit WHERE event = 'password.rehashed'"
+        hashes = []
+        for password in ("wrong", PASSWORD, PASSWORD):
+            browser = Browser(provider.issuer)
+            browser.open(authorize_url(client, pkce().challenge, prompt="login"))
+            browser.submit(username=EMAIL)
+            browser.submit(password=password)
+            hashes.append(stored_hash(provider))
+        assert hashes[0] == before
+        assert hashes[1].startswith("$argon2id$v=19$m=9000,t=2,p=1$")
+        assert hashes[1].split("$")[4] != before.split("$")[4]  # with a new salt
+        assert hashes[2] == hashes[1]
+        assert query(provider, rehashed) == [(1,)]
+
+
+def test_pw01_two_persons_with_one_password_have_two_hashes(provider: Provider, people: object) -> None:
+    provider.create_user("same@example.test")
+    sealer = Sealer(secret_keys(load(provider.environment)))
+    rows = query(provider, "SELECT id, data FROM credentials WHERE factor = 'password'")
+    hashes = [json.loads(sealer.unseal(data, "credential", identifier))["hash"] for identifier, data in rows]
+    assert len(hashes) == len(set(hashes)) >= 3
+    assert len({each.split("$")[4] for each in hashes}) == len(hashes)

@@ -1,0 +1,197 @@
+"""Back button, reload, bookmark and ten parallel tabs all end in a working page; a blocked cookie ends in one too."""
+
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, forms, pkce, redeem
+from tests.signin.conftest import App
+from tests.signin.reading import SESSIONS, count, heading_of, page_of, path_of, post, reference_in, step_of
+
+
+def finish(browser: Browser) -> dict[str, str]:
+    """What the app is told when the person does what each page asks."""
+    for _ in range(6):
+        page = page_of(browser)
+        if page.is_redirect:
+            break
+        if 'id="allow"' in page.text:
+            browser.submit("allow", action="/consent")
+        elif "/identify" in page.text:
+            browser.submit(action="/identify", username=EMAIL)
+        elif "/password" in page.text:
+            browser.submit(action="/password", password=PASSWORD)
+        else:
+            raise AssertionError(page.text)
+    return answer_of(page_of(browser))
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2], ids=["identify", "password", "consent"])
+def test_ten_tabs_in_one_browser_each_finish(provider: Provider, app: App, browser: Browser, steps: int) -> None:
+    """Each tab stands at the same step when the first one goes on; the others then send what they still show."""
+    proofs, tabs = [pkce() for _ in range(10)], []
+    for number, proof in enumerate(proofs):
+        browser.open(authorize_url(app.client, proof.challenge, state=f"tab-{number}"))
+        if steps > 0 and step_of(browser) == "identify":
+            browser.submit(action="/identify", username=EMAIL)
+        if steps > 1 and step_of(browser) == "password":
+            browser.submit(action="/password", password=PASSWORD)
+        tabs.append(page_of(browser))
+    assert len({tab.url for tab in tabs}) == 10
+    for number, (tab, proof) in enumerate(zip(tabs, proofs, strict=True)):
+        browser.page = tab
+        answer = finish(browser)
+        assert answer["state"] == f"tab-{number}"
+        assert redeem(provider, app.client, answer["code"], proof.verifier).status_code == 200
+
+
+def test_a_form_that_was_shown_before_somebody_signed_in_elsewhere_leads_to_its_page_as_it_is_now(
+    at_password: Browser, app: App
+) -> None:
+    stale = page_of(at_password)
+    at_password.open(app.url())
+    at_password.submit(username=EMAIL)
+    at_password.submit(password=PASSWORD)
+    at_password.page = stale
+    at_password.submit(action="/password", password=PASSWORD)
+    assert step_of(at_password) == "consent"
+    assert page_of(at_password).url == stale.url
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2], ids=["identify", "password", "consent"])
+def test_a_reload_shows_the_same_step(app: App, browser: Browser, steps: int) -> None:
+    browser.open(app.url())
+    if steps > 0:
+        browser.submit(username=EMAIL)
+    if steps > 1:
+        browser.submit(password=PASSWORD)
+    before = step_of(browser)
+    assert browser.open(path_of(browser)).status_code == 200
+    assert step_of(browser) == before == ["identify", "password", "consent"][steps]
+    assert finish(browser)["code"]
+
+
+def test_the_back_button_after_the_end_gives_the_app_another_code(at_consent: Browser) -> None:
+    path = path_of(at_consent)
+    first = finish(at_consent)["code"]
+    again = answer_of(at_consent.open(path))
+    assert again["code"] != first
+    assert again["state"] == "state-123"
+
+
+def test_a_form_of_an_attempt_that_is_done_goes_on_to_the_app(at_consent: Browser) -> None:
+    asked = page_of(at_consent)
+    first = finish(at_consent)["code"]
+    at_consent.page = asked
+    assert answer_of(at_consent.submit("allow", action="/consent"))["code"] != first
+
+
+@pytest.mark.parametrize(("path", "fields"), [("password", {"password": PASSWORD}), ("consent", {"decision": "allow"})])
+def test_a_form_that_is_sent_twice_at_once_ends_at_the_app_both_times(
+    app: App, browser: Browser, path: str, fields: dict[str, str]
+) -> None:
+    browser.open(app.url())
+    browser.submit(username=EMAIL)
+    if path == "consent":
+        browser.submit(password=PASSWORD)
+    form = next(form for form in forms(page_of(browser).text) if form.action.endswith(path))
+    cookies = dict(browser.http.cookies)
+
+    def send(_: int) -> Browser:
+        twin = Browser(browser.issuer)
+        twin.http.cookies.update(cookies)
+        twin._follow(twin.http.post(form.action, data=form.fields | fields, headers={"Origin": browser.issuer}))
+        return twin
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = [finish(twin) for twin in pool.map(send, range(2))]
+    assert len({answer["code"] for answer in answers}) == 2
+
+
+@pytest.mark.parametrize("path", ["identify", "password", "consent", "switch", "forget"])
+def test_the_address_of_a_form_leads_back_to_the_page_when_it_is_opened(at_password: Browser, path: str) -> None:
+    answer = at_password.http.get(f"{path_of(at_password)}/{path}")
+    assert (answer.status_code, answer.headers["location"]) == (303, path_of(at_password))
+
+
+def test_se02_an_attempt_of_another_browser_cannot_be_adopted(
+    provider: Provider, at_password: Browser, app: App
+) -> None:
+    """It was begun by somebody else, who would be the one to gain from it; the page offers to begin anew here."""
+    path, other = path_of(at_password), Browser(provider.issuer)
+    other.open(app.url())
+    own_cookie = dict(other.http.cookies)
+    page = other.open(path)
+    assert page.status_code == 400
+    assert heading_of(page) == "This sign-in began in another browser"
+    assert dict(other.http.cookies) == own_cookie
+    form = forms(page_of(at_password).text)[0]
+    assert post(other, form.action, **form.fields | {"password": PASSWORD}).status_code == 400
+    assert "idp_session" not in str(other.http.cookies)
+    link = next(part.split('"')[0] for part in page.text.split('href="') if part.startswith("/authorize?"))
+    other.open(link.replace("&amp;", "&"))
+    assert path_of(other) != path
+    assert finish(other)["code"]
+    assert finish(at_password)["code"]  # and the first browser lost nothing
+
+
+def test_the_link_to_begin_here_repeats_the_request(provider: Provider, browser: Browser, app: App) -> None:
+    asked = app.url(prompt="login", max_age="600")
+    browser.open(asked)
+    other = Browser(provider.issuer)
+    other.open(app.url())
+    page = other.open(path_of(browser))
+    link = next(part.split('"')[0] for part in page.text.split('href="') if part.startswith("/authorize?"))
+    sent, offered = parse_qs(urlsplit(asked).query), parse_qs(urlsplit(link.replace("&amp;", "&")).query)
+    assert offered == sent | {"response_mode": ["query"]}
+
+
+def test_a_browser_that_keeps_no_cookie_is_told_so_and_sent_in_no_circle(provider: Provider, app: App) -> None:
+    url, hops = app.url(), 0
+    while True:
+        answer = httpx2.get(f"{provider.issuer}{url}", timeout=30)
+        if not answer.is_redirect:
+            break
+        url, hops = answer.headers["location"], hops + 1
+        assert hops <= 3
+    assert (answer.status_code, heading_of(answer)) == (400, "Your browser does not keep our cookie")
+    assert reference_in(answer) == answer.headers["x-request-id"]
+
+
+def test_a_link_to_an_attempt_that_never_was_says_so(browser: Browser, app: App) -> None:
+    browser.open(app.url())
+    answer = browser.open("/signin/never-was")
+    assert (answer.status_code, heading_of(answer)) == (410, "This sign-in is over")
+
+
+def test_az27_two_hundred_open_tabs_cost_one_cookie(provider: Provider, app: App, browser: Browser) -> None:
+    for _ in range(200):
+        browser.open(app.url())
+    sent = "; ".join(f"{name}={value}" for name, value in browser.http.cookies.items())
+    assert len(browser.http.cookies) == 1
+    assert len(sent) < 200
+    assert finish(browser)["code"]
+
+
+def test_a_tab_that_asks_how_far_it_is_changes_nothing(provider: Provider, at_consent: Browser) -> None:
+    """Its script asks when the tab is looked at again, also after another tab has finished the same attempt."""
+    path = path_of(at_consent)
+    assert at_consent.http.get(f"{path}/step").json() == {"step": "consent"}
+    finish(at_consent)
+    attempts = count(provider, "SELECT count(*) FROM attempts")
+    codes = count(provider, "SELECT count(*) FROM handles")
+    assert at_consent.http.get(f"{path}/step").json() == {"step": None}
+    assert count(provider, "SELECT count(*) FROM attempts") == attempts
+    assert count(provider, "SELECT count(*) FROM handles") == codes
+
+
+def test_a_visitor_who_did_nothing_has_no_session(provider: Provider, browser: Browser, app: App) -> None:
+    before = count(provider, SESSIONS)
+    browser.open("/")
+    assert not browser.http.cookies
+    browser.open(app.url())
+    browser.submit(username=EMAIL)
+    assert count(provider, SESSIONS) == before
+    assert [name for name in browser.http.cookies if "session" in name] == []

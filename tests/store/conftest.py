@@ -1,0 +1,3 @@
+from tests.store.world import database, world
+
+__all__ = ["database", "world"]

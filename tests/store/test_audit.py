@@ -1,0 +1,90 @@
+"""Audit rows outlive the person; what is personal in them does not."""
+
+from typing import Any
+
+from idp.store import audit, users
+from idp.store.seal import Sealer
+from idp.store.tables import AuditRow, User
+from tests.store.world import HOUR, NOW, SECOND, World
+
+ADDRESS = "192.0.2.77"
+
+
+async def record(world: World, user_id: str | None, event: str = "sign_in.failed", **changes: Any) -> None:
+    columns = {"request_id": "ABCD-EFGH", "client_id": "app", "grant_id": None, "session_id": None, "details": {}}
+    asked = {"now": NOW, "personal": {"address": ADDRESS}} | columns | changes
+    async with world.database.transaction() as transaction:
+        await audit.add(transaction, world.sealer, event=event, user_id=user_id, **asked)
+
+
+async def test_a_row_names_a_person_by_a_pseudonym_alone(world: World) -> None:
+    person = await world.person("ana@example.com", name="Ana")
+    await record(world, person, details={"generation": 3})
+    (row,) = await world.rows(AuditRow)
+    assert (row.at, row.event, row.request_id, row.client_id) == (NOW, "sign_in.failed", "ABCD-EFGH", "app")
+    assert row.details == {"generation": 3}
+    (user,) = await world.rows(User)
+    assert row.pseudonym == user.pseudonym
+    for personal in (person, "ana", "Ana", ADDRESS):
+        assert personal not in str(row)
+
+
+async def test_the_pseudonyms_of_two_people_and_their_ids_have_nothing_in_common(world: World) -> None:
+    await world.person()
+    await world.person()
+    first, second = await world.rows(User)
+    assert len({first.pseudonym, second.pseudonym, first.id, second.id}) == 4
+    assert len(first.pseudonym) == 32
+
+
+async def test_the_personal_part_is_read_while_the_person_is_there_and_never_after(world: World) -> None:
+    person = await world.person()
+    await record(world, person)
+    (row,) = await audit.last(world.database, world.sealer, 10)
+    assert row["personal"] == {"address": ADDRESS}
+    async with world.database.transaction() as transaction:
+        await users.delete_user(transaction, person)
+    (after,) = await audit.last(world.database, world.sealer, 10)
+    assert after == row | {"personal": None}
+
+
+async def test_the_key_that_opened_a_deleted_persons_rows_is_nowhere(world: World) -> None:
+    """Whoever has the whole database, and our sealing key, and knows who it was, reads nothing of them."""
+    person, other = await world.person("ana@example.com"), await world.person()
+    await record(world, person)
+    async with world.database.transaction() as transaction:
+        await users.delete_user(transaction, person)
+    assert [row.id for row in await world.rows(User)] == [other]
+    (row,) = await world.rows(AuditRow)
+    (left,) = await world.rows(User)
+    await world.set(User, other, pseudonym=row.pseudonym)  # another key in the place of the one that is gone
+    assert left.audit_key is not None
+    assert (await audit.last(world.database, world.sealer, 1))[0]["personal"] is None
+
+
+async def test_a_row_about_nobody_is_sealed_under_the_providers_key(world: World) -> None:
+    await record(world, None)
+    await record(world, "somebody who is gone by now")
+    rows = await audit.last(world.database, world.sealer, 10)
+    assert [(row["pseudonym"], row["personal"]) for row in rows] == [(None, {"address": ADDRESS})] * 2
+    strange = Sealer(["the secret key of another installation"])
+    assert [row["personal"] for row in await audit.last(world.database, strange, 10)] == [None, None]
+
+
+async def test_a_row_with_nothing_personal_seals_nothing(world: World) -> None:
+    await record(world, await world.person(), personal={})
+    (row,) = await world.rows(AuditRow)
+    assert row.personal is None
+    assert (await audit.last(world.database, world.sealer, 1))[0]["personal"] is None
+
+
+async def test_the_newest_rows_come_first_and_no_more_than_asked_for(world: World) -> None:
+    for number in range(5):
+        await record(world, None, event=f"event.{number}", now=NOW + number * SECOND)
+    assert [row["event"] for row in await audit.last(world.database, world.sealer, 3)] == ["event.4", "event.3", "event.2"]
+
+
+async def test_two_rows_of_one_moment_are_two_rows(world: World) -> None:
+    for _ in range(20):
+        await record(world, None, now=NOW + HOUR)
+    assert await world.count(AuditRow) == 20

@@ -1,0 +1,105 @@
+"""Pruning: what has expired goes, in small steps, and what lives stays."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from idp.store import attempts, handles, sessions
+from idp.store.db import Transaction
+from idp.store.prune import BATCH, prune
+from idp.store.tables import Attempt, Grant, Handle, RememberedAccount, Session, User
+from tests.store.test_attempts import ATTEMPT
+from tests.store.world import DAY, HOUR, MINUTE, NOW, SECOND, World
+
+
+async def issue(transaction: Transaction) -> str:
+    return await handles.issue(transaction, handles.CODE, {}, NOW, NOW + MINUTE)
+
+
+async def pruned(world: World, after: timedelta) -> dict[str, int]:
+    """What went at that time; nothing else."""
+    return {table: gone for table, gone in (await prune(world.database, NOW + after)).items() if gone}
+
+
+async def test_nothing_goes_from_an_empty_database(world: World) -> None:
+    tables = {"handles", "attempts", "sessions", "grants", "remembered_accounts", "signing_keys"}
+    assert await prune(world.database, NOW) == dict.fromkeys(tables, 0)
+
+
+@pytest.mark.parametrize("used", [True, False])
+async def test_a_code_stays_an_hour_after_it_expired_so_that_its_replay_is_recognised(
+    world: World, used: bool
+) -> None:
+    async with world.database.transaction() as transaction:
+        code = await issue(transaction)
+        if used:
+            await handles.take(transaction, handles.CODE, code, NOW)
+    assert await pruned(world, MINUTE + HOUR) == {}
+    assert await handles.find(world.database, handles.CODE, code) is not None
+    assert await pruned(world, MINUTE + HOUR + SECOND) == {"handles": 1}
+    assert await world.count(Handle) == 0
+
+
+async def test_an_attempt_stays_a_day_after_it_expired_so_that_it_restarts_by_itself(world: World) -> None:
+    async with world.database.transaction() as transaction:
+        await attempts.create(transaction, world.sealer, ATTEMPT)
+    assert await pruned(world, 30 * MINUTE + DAY) == {}
+    assert await pruned(world, 30 * MINUTE + DAY + SECOND) == {"attempts": 1}
+    assert await world.count(Attempt) == 0
+
+
+async def test_sessions_and_grants_go_a_day_after_their_end_and_the_living_stay(world: World) -> None:
+    person, client = await world.person(), await world.client()
+    expires, ends, lives = [await world.session(person, NOW + days * DAY) for days in (1, 9, 9)]
+    of_ended, of_living = [await world.grant(each, client.client_id) for each in (ends, lives)]
+    async with world.database.transaction() as transaction:
+        await sessions.end(transaction, ends.sid, NOW + DAY)
+    await world.set(Grant, of_ended, ended_at=NOW + DAY)
+    assert await pruned(world, 2 * DAY) == {}
+    assert await pruned(world, 2 * DAY + SECOND) == {"sessions": 2, "grants": 1}
+    assert [row.id for row in await world.rows(Session)] == [lives.sid]
+    assert [row.id for row in await world.rows(Grant)] == [of_living]
+    assert await pruned(world, 181 * DAY + SECOND) == {"sessions": 1, "grants": 1}
+    assert await world.count(User) == 1
+    assert expires.sid != lives.sid
+
+
+async def test_a_browser_remembers_a_person_for_400_days_after_it_was_last_seen(world: World) -> None:
+    person = await world.person()
+    async with world.database.transaction() as transaction:
+        await attempts.remember(transaction, "browser", person, NOW)
+        await attempts.remember(transaction, "browser", person, NOW + DAY)
+    assert await pruned(world, 401 * DAY) == {}
+    assert await pruned(world, 401 * DAY + SECOND) == {"remembered_accounts": 1}
+    assert await world.count(RememberedAccount) == 0
+
+
+async def test_more_than_a_batch_goes_in_batches(world: World) -> None:
+    async with world.database.transaction() as transaction:
+        for _ in range(BATCH + 1):
+            await issue(transaction)
+        kept = await handles.issue(transaction, handles.CODE, {}, NOW, NOW + DAY)
+    assert await pruned(world, 2 * HOUR) == {"handles": BATCH + 1}
+    assert await world.count(Handle) == 1
+    assert await handles.find(world.database, handles.CODE, kept) is not None
+
+
+async def test_others_write_between_two_batches(world: World) -> None:
+    """Nobody waits for the whole of it."""
+    batches = 5
+    async with world.database.transaction() as transaction:
+        for _ in range(batches * BATCH):
+            await issue(transaction)
+    left = []
+
+    async def write() -> None:
+        for _ in range(batches):
+            async with world.database.transaction() as transaction:
+                await handles.issue(transaction, handles.STORED_REQUEST, {}, NOW, NOW + DAY)
+            left.append(await world.count(Handle) - len(left) - 1)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(prune(world.database, NOW + 2 * HOUR), write())
+    assert any(0 < count < batches * BATCH for count in left), left
+    assert await world.count(Handle) == batches
