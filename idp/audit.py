@@ -6,7 +6,8 @@ from typing import Any
 
 from idp.services import Services
 from idp.store import audit as audit_rows
-from idp.store.db import Transaction
+from idp.store.db import Runner
+from idp.store.users import Subject
 
 
 class Event(StrEnum):
@@ -18,7 +19,6 @@ class Event(StrEnum):
     CONSENT_GIVEN = "consent.given"
     CONSENT_DENIED = "consent.denied"
     CONSENT_WITHDRAWN = "consent.withdrawn"
-    CODE_ISSUED = "code.issued"
     CODE_REDEEMED = "code.redeemed"
     CODE_REFUSED = "code.refused"
     CODE_REPLAYED = "code.replayed"
@@ -53,23 +53,26 @@ COMMAND_LINE = Origin(None, None)
 
 
 async def record(
-    transaction: Transaction,
+    transaction: Runner,
     services: Services,
     event: Event,
     origin: Origin,
     *,
     user_id: str | None = None,
+    subject: Subject | None = None,
     client_id: str | None = None,
     grant_id: str | None = None,
     session_id: str | None = None,
     **details: Any,  # JSON values about the event, never personal and never a credential
 ) -> None:
+    """About the person `user_id`, or `subject` where that has been read already."""
     await audit_rows.add(
         transaction,
         services.sealer,
         now=services.clock(),
         event=event.value,
         user_id=user_id,
+        subject=subject,
         personal={"address": origin.address} if origin.address else {},
         request_id=origin.reference,
         client_id=client_id,

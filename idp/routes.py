@@ -7,7 +7,7 @@ from idp.oauth.discovery import discovery, jwks
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
 from idp.signin import home, pages
-from idp.signin.interaction import begin
+from idp.signin.begin import begin
 from idp.signin.loading import posted, shown, to_page
 from idp.web.cors import preflight
 from idp.web.pages import static

@@ -219,7 +219,9 @@ async def _ensure_user(services: Services, demo: Demo) -> None:
     data = {"hash": await services.hashing.hash(demo.password)}
     async with database.transaction() as transaction:
         claims = {"name": DEMO_NAME, "given_name": "Ana", "family_name": "Example"}
-        user_id = person.id if person else await users.create(transaction, sealer, DEMO_EMAIL, claims, now, verified=True)
+        user_id = (
+            person.id if person else await users.create(transaction, sealer, DEMO_EMAIL, claims, now, verified=True)
+        )
         if stored:
             await credentials.replace(transaction, sealer, stored, data, now)
         elif user_id is not None:

@@ -20,7 +20,7 @@ from idp.web.pages import reference_of
 
 log = structlog.get_logger("idp.authorize")
 
-STORED_FOR = timedelta(minutes=10)
+STORED_FOR = timedelta(days=1)  # a reload of its page works for as long as one of an attempt
 
 # What takes over once a request is judged: the sign-in. routes.py passes it in, since doors do not know one another.
 Begin = Callable[[Request, Client, AuthorizationRequest, AnswerTo], Awaitable[Response]]

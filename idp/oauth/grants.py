@@ -18,6 +18,7 @@ from idp.services import Services
 from idp.store import grants as grant_rows
 from idp.store import handles
 from idp.store.db import Transaction
+from idp.store.users import Subject
 
 Issued = tuple[Entitlement, str | None]  # what the tokens say, and the refresh token
 
@@ -44,12 +45,12 @@ async def exchange_code(request: TokenRequest) -> Issued:
         code = Code.from_json(taken.data)
         try:
             exchange = authorization_code.check(code, taken.expires_at, request.params, request.client, now)
-            await _check_alive(transaction, services, code)
+            subject = await _subject(transaction, services, code)
         except OAuthError:
             await _record(transaction, request, Event.CODE_REFUSED, code)
             raise
         seed = await _make_grant(transaction, services, code, exchange)
-        await _record(transaction, request, Event.CODE_REDEEMED, code)
+        await _record(transaction, request, Event.CODE_REDEEMED, code, subject)
     token = None if seed is None else refresh_token.mint(code.grant_id, 0, seed)
     return exchange.entitlement, token
 
@@ -64,10 +65,12 @@ async def _replayed(transaction: Transaction, request: TokenRequest, secret: str
     await _record(transaction, request, Event.CODE_REPLAYED, code)
 
 
-async def _check_alive(transaction: Transaction, services: Services, code: Code) -> None:
+async def _subject(transaction: Transaction, services: Services, code: Code) -> Subject:
     now, idle = services.clock(), services.settings.session_idle_lifetime
-    if not await grant_rows.may_redeem(transaction, code.user_id, code.client_id, code.sid, now, idle):
+    subject = await grant_rows.may_redeem(transaction, code.user_id, code.client_id, code.sid, now, idle)
+    if subject is None:
         raise InvalidGrant(authorization_code.NOT_VALID, "the person, their session or their consent has ended")
+    return subject
 
 
 async def _make_grant(transaction: Transaction, services: Services, code: Code, exchange: Exchange) -> bytes | None:
@@ -84,13 +87,16 @@ async def _make_grant(transaction: Transaction, services: Services, code: Code, 
     return seed
 
 
-async def _record(transaction: Transaction, request: TokenRequest, event: Event, code: Code) -> None:
+async def _record(
+    transaction: Transaction, request: TokenRequest, event: Event, code: Code, subject: Subject | None = None
+) -> None:
     await audit.record(
         transaction,
         request.services,
         event,
         request.origin,
         user_id=code.user_id,
+        subject=subject,
         client_id=request.client.client_id,
         grant_id=code.grant_id,
         session_id=code.sid,
@@ -177,15 +183,14 @@ async def _record_refresh(
 
 async def for_client(request: TokenRequest) -> Issued:
     entitlement = client_credentials.check(request.params, request.client)
-    async with request.services.database.transaction() as transaction:
-        await audit.record(
-            transaction,
-            request.services,
-            Event.TOKEN_ISSUED,
-            request.origin,
-            client_id=request.client.client_id,
-            grant_type=client_credentials.GRANT_TYPE,
-        )
+    await audit.record(
+        request.services.database,
+        request.services,
+        Event.TOKEN_ISSUED,
+        request.origin,
+        client_id=request.client.client_id,
+        grant_type=client_credentials.GRANT_TYPE,
+    )
     return entitlement, None
 
 

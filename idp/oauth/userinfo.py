@@ -1,6 +1,7 @@
 """The userinfo endpoint (OpenID Connect Core section 5.3), and the errors of bearer tokens (RFC 6750 section 3)."""
 
 import json
+import re
 
 import structlog
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from idp.web.pages import reference_of
 
 log = structlog.get_logger("idp.userinfo")
 
+_GRANT_ID = re.compile(r"[0-9a-f]{32}")
 _NO_TOKEN = "No access token was sent."  # noqa: S105  # a sentence
 
 
@@ -43,6 +45,8 @@ async def _userinfo(request: Request) -> str:
     grant_id = token.get("grant")
     if not isinstance(grant_id, str) or "openid" not in scope:
         raise InsufficientScope("The access token does not have the scope openid.")
+    if not _GRANT_ID.fullmatch(grant_id):
+        raise InvalidToken("The access token is not valid.", "grant is not an id")
     holder = await grants.holder(services.database, grant_id, now, services.settings.session_idle_lifetime)
     if holder is None or holder.user_id != token.get("sub"):
         raise InvalidToken("The access token is not valid.", "its grant, person, client or session has ended")

@@ -26,6 +26,7 @@ MAX_LENGTH = 2000
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _SUSPICIOUS = re.compile(r"[\\<>\"`{}|^*]")
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::([0-9]{1,5}))?(/.*)?", re.DOTALL)
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # it stands in a Content-Security-Policy: nothing there may end a word
 _LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 _PRIVATE_USE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")
 _VALIDATED = object()
@@ -103,7 +104,7 @@ def _objection(uri: str, *, public: bool) -> str | None:
 
 def _scheme_objection(uri: str, scheme: str, host: str | None, *, public: bool) -> str | None:
     if uri.startswith("https://"):
-        return None if host else "it has no host"
+        return None if host and _HOST.fullmatch(host) else "it has no host, or one with a character that no host has"
     if uri.startswith("http://"):
         return None if host in _LOOPBACK_HOSTS else "http is for loopback addresses only; use https"
     if public and _PRIVATE_USE_SCHEME.fullmatch(scheme) and uri.startswith(f"{scheme}:/"):

@@ -9,10 +9,9 @@ from idp import audit
 from idp.audit import Event
 from idp.factors import password as password_rules
 from idp.protocol.claims import ACR_PASSWORD, Authentication
-from idp.services import Services
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
-from idp.store import attempts, credentials, grants, sessions, users
+from idp.store import attempts, credentials, grants, sessions
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.ids import new_id, new_secret
@@ -27,21 +26,18 @@ WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a fault
 async def with_password(interaction: Interaction, username: str, password: str) -> Response:
     """One answer for a wrong password, an unknown person, one without a password and one who is disabled."""
     services = interaction.services
-    person = await users.find_by_email(services.database, username)
-    usable = person is not None and person.disabled_at is None
-    stored = await _stored_password(services, person) if usable else None
-    encoded = None if stored is None else str(stored.data["hash"])
+    person, stored = await credentials.find_with_person(
+        services.database, services.sealer, username, credentials.PASSWORD
+    )
+    disabled = person is not None and person.disabled_at is not None
+    encoded = None if stored is None or disabled else str(stored.data["hash"])
     right = await services.hashing.verify(encoded, password)
     if not right or person is None or stored is None:
         return await _refuse(interaction, username, person)
     fresh_hash = await services.hashing.hash(password) if services.hashing.outdated(str(encoded)) else None
-    return await _accept(interaction, username, person, stored, fresh_hash)
-
-
-async def _stored_password(services: Services, person: Person | None) -> StoredFactor | None:
-    if person is None:
-        return None
-    return await credentials.find(services.database, services.sealer, person.id, credentials.PASSWORD)
+    return await _accept(interaction, username, person, stored, fresh_hash) or await _refuse(
+        interaction, username, person
+    )
 
 
 async def _refuse(interaction: Interaction, username: str, person: Person | None) -> Response:
@@ -53,7 +49,7 @@ async def _refuse(interaction: Interaction, username: str, person: Person | None
             services,
             Event.SIGN_IN_FAILED,
             origin_of(interaction.request),
-            user_id=person.id if person else None,
+            subject=person.subject if person else None,
             client_id=interaction.client.client_id,
             factor=credentials.PASSWORD,
         )
@@ -63,11 +59,14 @@ async def _refuse(interaction: Interaction, username: str, person: Person | None
 
 async def _accept(
     interaction: Interaction, username: str, person: Person, stored: StoredFactor, fresh_hash: str | None
-) -> Response:
+) -> Response | None:
+    """None where the password was changed, or the person disabled, while it was being checked."""
     services, now = interaction.services, interaction.services.clock()
     cookie = new_secret()
     attempt = replace(interaction.attempt, username=username, fault=None)
     async with services.database.transaction() as transaction:
+        if not await credentials.unchanged(transaction, stored):
+            return None
         proof = await _begin_session(transaction, interaction, person, cookie, now)
         await attempts.remember(transaction, attempt.browser_hash, person.id, now)
         await _rehash(transaction, interaction, person, stored, fresh_hash, now)
@@ -76,7 +75,7 @@ async def _accept(
             services,
             Event.SIGN_IN_SUCCEEDED,
             origin_of(interaction.request),
-            user_id=person.id,
+            subject=person.subject,
             client_id=interaction.client.client_id,
             session_id=proof.sid,
             factor=credentials.PASSWORD,

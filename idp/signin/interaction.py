@@ -7,21 +7,17 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp import audit
-from idp.audit import Event
 from idp.protocol.authorize import AnswerTo, AuthorizationRequest
 from idp.protocol.clients import Client
-from idp.protocol.errors import ConsentRequired, LoginRequired
 from idp.protocol.grants.authorization_code import Code
-from idp.services import Services, services_of
+from idp.services import Services
 from idp.signin.steps import Demand, Progress, Step, next_step
 from idp.store import attempts, consents, handles
 from idp.store.attempts import Attempt
 from idp.store.db import Connection, Transaction
-from idp.store.ids import hash_of, new_id, new_secret
+from idp.store.ids import hash_of, new_id
 from idp.store.sessions import SignedIn
-from idp.web import answers, cookies, sessions
-from idp.web.origin import origin_of
+from idp.web import answers
 
 MAX_USERNAME = 320
 
@@ -64,37 +60,20 @@ class Interaction:
         return next_step(progress, demand)
 
 
-async def begin(request: Request, client: Client, asked: AuthorizationRequest, answer_to: AnswerTo) -> Response:
-    """A judged authorization request. Where nothing is left to ask, the app gets its code without an attempt."""
-    services, now = services_of(request), services_of(request).clock()
-    session = await sessions.current(request, services, now)
-    browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or new_secret()
-    attempt = _new_attempt(asked, browser, now, services.settings.attempt_lifetime)
-    interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
-    step = await interaction.step()
-    if step is Step.DONE:
-        return await give_code(interaction)
-    if "none" in asked.prompt:
-        return _nothing_may_be_asked(interaction, step)
-    return await start(interaction)
-
-
-async def start(interaction: Interaction) -> Response:
-    """Stores the attempt and sends the browser to its URL."""
+async def store(interaction: Interaction) -> Interaction:
+    """Stores the attempt, with who will most likely sign in."""
     services = interaction.services
     username = interaction.attempt.username or await _expected(interaction)
-    attempt = replace(interaction.attempt, username=username)
+    stored = replace(interaction, attempt=replace(interaction.attempt, username=username))
     async with services.database.transaction() as transaction:
-        await attempts.create(transaction, services.sealer, attempt)
-    response = RedirectResponse(interaction.url, 303)
-    cookies.write(response, services.settings, cookies.BROWSER, interaction.browser, cookies.BROWSER_LIFETIME)
-    return response
+        await attempts.create(transaction, services.sealer, stored.attempt)
+    return stored
 
 
 async def restart(old: Interaction, typed: str | None = None) -> Response:
     """An attempt that expired or is done begins again by itself; who was signing in, or `typed`, is not asked twice."""
     now = old.services.clock()
-    attempt = _new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
+    attempt = new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
     if typed is not None and len(typed) <= MAX_USERNAME:
         attempt = replace(attempt, username=typed)
     elif old.attempt.done_at is None:
@@ -102,7 +81,8 @@ async def restart(old: Interaction, typed: str | None = None) -> Response:
     interaction = replace(old, attempt=attempt)
     if await interaction.step() is Step.DONE:
         return await give_code(interaction)
-    return await start(interaction)
+    stored = await store(interaction)
+    return RedirectResponse(stored.url, 303)
 
 
 async def settle(transaction: Transaction, interaction: Interaction) -> str | None:
@@ -142,18 +122,7 @@ async def _issue_code(transaction: Transaction, interaction: Interaction) -> str
     services, now = interaction.services, interaction.services.clock()
     code = _code(interaction, now)
     until = now + services.settings.code_lifetime
-    secret = await handles.issue(transaction, handles.CODE, code.to_json(), now, until)
-    await audit.record(
-        transaction,
-        services,
-        Event.CODE_ISSUED,
-        origin_of(interaction.request),
-        user_id=code.user_id,
-        client_id=code.client_id,
-        grant_id=code.grant_id,
-        session_id=code.sid,
-    )
-    return secret
+    return await handles.issue(transaction, handles.CODE, code.to_json(), now, until)
 
 
 def _code(interaction: Interaction, now: datetime) -> Code:
@@ -175,17 +144,7 @@ def _code(interaction: Interaction, now: datetime) -> Code:
     )
 
 
-def _nothing_may_be_asked(interaction: Interaction, step: Step) -> Response:
-    """prompt=none (OpenID Connect Core section 3.1.2.6)."""
-    error = (
-        ConsentRequired("The parameter prompt is none, but the person has to be asked for consent.")
-        if step is Step.CONSENT
-        else LoginRequired("The parameter prompt is none, but the person has to sign in.")
-    )
-    return answers.refusal(interaction.request, interaction.answer_to, error, interaction.client.client_name)
-
-
-def _new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifetime: timedelta) -> Attempt:
+def new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifetime: timedelta) -> Attempt:
     return Attempt(
         id=secrets.token_urlsafe(24),
         browser_hash=hash_of(browser),

@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
+from idp.store.db import Connection, Effect, Runner, Statement, insert_row
 from idp.store.ids import new_id
 from idp.store.seal import SealBroken, Sealer, seal_under, unseal_under
 from idp.store.tables import AuditRow, User, table_of
-from idp.store.users import AUDIT_KEY_PURPOSE
+from idp.store.users import AUDIT_KEY_PURPOSE, Subject
 
 PURPOSE = "audit_personal"
 _AUDIT = table_of(AuditRow)
@@ -26,22 +26,30 @@ _KEY_OF = Statement(
 )
 
 
+async def _subject(connection: Connection, user_id: str) -> Subject | None:
+    row = await connection.one(_SUBJECT, id=user_id)
+    return None if row is None else Subject(*row)
+
+
 async def add(
-    transaction: Transaction,
+    transaction: Runner,
     sealer: Sealer,
     *,
     now: datetime,
     event: str,
-    user_id: str | None,
+    user_id: str | None = None,
+    subject: Subject | None = None,
     personal: dict[str, str],
     **columns: Any,  # request_id, client_id, grant_id, session_id, details
 ) -> None:
+    """`subject` where it has been read already; `user_id` has it read here."""
+    if subject is None and user_id is not None:
+        subject = await _subject(transaction, user_id)
     row_id = new_id(now)
-    subject = None if user_id is None else await transaction.one(_SUBJECT, id=user_id)
     plain = json.dumps(personal).encode() if personal else None
     sealed: bytes | None = None
     if plain is not None and subject is not None:
-        key = sealer.unseal(subject.audit_key, AUDIT_KEY_PURPOSE, subject.id)
+        key = sealer.unseal(subject.audit_key, AUDIT_KEY_PURPOSE, subject.user_id)
         sealed = seal_under(key, plain, f"{PURPOSE}:{row_id}")
     elif plain is not None:
         sealed = sealer.seal(plain, PURPOSE, row_id)

@@ -10,14 +10,33 @@ from sqlalchemy import bindparam, select, update
 from idp.store.db import Connection, Effect, Statement, Transaction
 from idp.store.ids import new_id
 from idp.store.seal import Sealer
-from idp.store.tables import Credential, table_of
+from idp.store.tables import Credential, User, table_of
+from idp.store.users import Person, canonical, person_of
 
 PURPOSE = "credential"
 PASSWORD = "password"  # noqa: S105  # the name of a factor
 _CREDENTIALS = table_of(Credential)
+_USERS = table_of(User)
 _FIND = Statement(
     Effect.READ,
     select(_CREDENTIALS).where(_CREDENTIALS.c.lookup == bindparam("lookup")),
+)
+_WITH_PERSON = Statement(
+    Effect.READ,
+    select(_USERS, _CREDENTIALS.c.id.label("factor_id"), _CREDENTIALS.c.data, _CREDENTIALS.c.version)
+    .select_from(_USERS.outerjoin(_CREDENTIALS, _CREDENTIALS.c.lookup == bindparam("factor") + ":" + _USERS.c.id))
+    .where(_USERS.c.email_canonical == bindparam("email")),
+)
+_STILL = Statement(
+    Effect.READ,
+    select(_CREDENTIALS.c.id)
+    .join_from(_CREDENTIALS, _USERS, _USERS.c.id == _CREDENTIALS.c.user_id)
+    .where(
+        _CREDENTIALS.c.id == bindparam("id"),
+        _CREDENTIALS.c.version == bindparam("version"),
+        _USERS.c.disabled_at.is_(None),
+    )
+    .with_for_update(read=True),
 )
 _ADD = Statement(
     Effect.WRITE,
@@ -50,6 +69,25 @@ async def find(connection: Connection, sealer: Sealer, user_id: str, factor: str
     return (
         None if row is None else StoredFactor(row.id, json.loads(sealer.unseal(row.data, PURPOSE, row.id)), row.version)
     )
+
+
+async def find_with_person(
+    connection: Connection, sealer: Sealer, email: str, factor: str
+) -> tuple[Person | None, StoredFactor | None]:
+    """Who has this address, and their factor, in one read."""
+    row = await connection.one(_WITH_PERSON, email=canonical(email), factor=factor)
+    if row is None:
+        return None, None
+    person = person_of(row)
+    if row.factor_id is None:
+        return person, None
+    data = json.loads(sealer.unseal(row.data, PURPOSE, row.factor_id))
+    return person, StoredFactor(row.factor_id, data, row.version)
+
+
+async def unchanged(transaction: Transaction, stored: StoredFactor) -> bool:
+    """Whether the factor is still what was read, and its person may sign in. Who changes that waits for us to end."""
+    return await transaction.one(_STILL, id=stored.id, version=stored.version) is not None
 
 
 async def add(

@@ -43,6 +43,8 @@ class Effect(Enum):
 
 KEPT_BY_AN_ANSWER = frozenset({Effect.READ, Effect.TAKE, Effect.REVOKE, Effect.COUNT, Effect.AUDIT})
 
+ALONE = frozenset({Effect.COUNT, Effect.AUDIT})  # what may be a transaction of its own
+
 Insert = Callable[[Table], Any]  # the insert of a dialect, with on_conflict_do_update
 Row = Any  # a named tuple of the statement's columns
 
@@ -106,7 +108,15 @@ class Connection(ABC):
         return rows[0] if rows else None
 
 
-class Transaction(Connection, AbstractAsyncContextManager["Transaction"]):
+class Runner(Connection):
+    """A connection that writes too: a transaction, or the database for one statement that is a transaction of its own."""
+
+    @abstractmethod
+    async def run(self, statement: Statement, /, **values: Any) -> int:
+        """Runs a statement that returns no rows; the number of rows it touched."""
+
+
+class Transaction(Runner, AbstractAsyncContextManager["Transaction"]):
     """Commits at its end, or not, as the rule at the top says."""
 
     def __init__(self) -> None:
@@ -121,10 +131,6 @@ class Transaction(Connection, AbstractAsyncContextManager["Transaction"]):
 
     @abstractmethod
     async def _rollback(self) -> None: ...
-
-    @abstractmethod
-    async def run(self, statement: Statement, /, **values: Any) -> int:
-        """Runs a statement that returns no rows; the number of rows it touched."""
 
     def _note(self, statement: Statement) -> None:
         effect = statement.effect
@@ -152,8 +158,8 @@ class Transaction(Connection, AbstractAsyncContextManager["Transaction"]):
             await self._rollback()
 
 
-class Database(Connection):
-    """The one durable store. `all` and `one` read outside any transaction."""
+class Database(Runner):
+    """The one durable store. Outside any transaction, `all` and `one` read, and `run` counts or records."""
 
     def __init__(self, dialect: Dialect, dialect_insert: Insert) -> None:
         self._dialect = dialect

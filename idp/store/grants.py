@@ -12,6 +12,7 @@ from idp.store import sessions
 from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
 from idp.store.seal import Sealer
 from idp.store.tables import ClientRow, Consent, Grant, Session, User, table_of
+from idp.store.users import Subject
 
 PURPOSE = "seed"
 _GRANTS = table_of(Grant)
@@ -67,7 +68,7 @@ _HOLDER = Statement(
 )
 _MAY_REDEEM = Statement(
     Effect.READ,
-    select(_CONSENTS.c.user_id)
+    select(_USERS.c.id, _USERS.c.pseudonym, _USERS.c.audit_key)
     .join_from(_CONSENTS, _USERS, _USERS.c.id == _CONSENTS.c.user_id)
     .join(_SESSIONS, and_(_SESSIONS.c.id == bindparam("session_id"), _SESSIONS.c.user_id == _USERS.c.id))
     .where(
@@ -111,8 +112,8 @@ class Holder:
 
 async def may_redeem(
     connection: Connection, user_id: str, client_id: str, sid: str, now: datetime, idle: timedelta
-) -> bool:
-    """Whether what a code was given for still holds: the person, their session and their consent.
+) -> Subject | None:
+    """The person, if what a code was given for still holds: they, their session and their consent.
 
     Whoever ends one of them waits for this transaction (SQLite has one writer anyway), so that what ends the session
     or the consent first and their grants then finds the grant that this transaction makes.
@@ -120,7 +121,7 @@ async def may_redeem(
     row = await connection.one(
         _MAY_REDEEM, user_id=user_id, client_id=client_id, session_id=sid, now=now, idle_since=now - idle
     )
-    return row is not None
+    return None if row is None else Subject(*row)
 
 
 async def create(

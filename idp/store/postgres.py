@@ -8,10 +8,11 @@ import asyncpg
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
-from idp.store.db import MAX_WAIT, Database, Row, Statement, StoreUnavailable, Transaction
+from idp.store.db import ALONE, MAX_WAIT, Database, Row, Statement, StoreUnavailable, Transaction
 
 _DOWN = (
     *(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InsufficientResourcesError),
+    asyncpg.InternalClientError,  # a connection that ended between two messages
     *(asyncpg.OperatorInterventionError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError),
     *(asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.ReadOnlySQLTransactionError),
     *(asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
@@ -23,6 +24,12 @@ _SERVER = {
     "statement_timeout": "2000",
     "idle_in_transaction_session_timeout": "10000",
 }
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types of its own
+    def get_reset_query(self) -> str:
+        """Nothing: no statement of ours changes a session, so giving one back saves a round trip."""
+        return ""
 
 
 class PostgresDatabase(Database):
@@ -42,6 +49,7 @@ class PostgresDatabase(Database):
                 max_size=self._size,
                 timeout=MAX_WAIT,
                 command_timeout=_NO_ANSWER,
+                connection_class=_Connection,
                 server_settings=_SERVER,
             )
 
@@ -62,8 +70,17 @@ class PostgresDatabase(Database):
     async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
         compiled = self.compiled(statement)
         async with self.acquired() as connection:
-            rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
+            try:
+                rows = await connection.fetch(compiled.sql, *compiled.arguments(values))
+            except asyncpg.CharacterNotInRepertoireError:
+                return []  # no text of PostgreSQL holds U+0000, so nothing is found by it
         return [compiled.read(row) for row in rows]
+
+    async def run(self, statement: Statement, /, **values: Any) -> int:
+        assert statement.effect in ALONE  # noqa: S101  # anything else belongs in a transaction
+        compiled = self.compiled(statement)
+        async with self.acquired() as connection:
+            return _touched(await connection.execute(compiled.sql, *compiled.arguments(values)))
 
     async def maintain(self) -> None:
         """PostgreSQL looks after itself."""
@@ -101,7 +118,7 @@ class PostgresTransaction(Transaction):
         compiled = self._database.compiled(statement)
         with _translated():
             status = await self._connection.execute(compiled.sql, *compiled.arguments(values))
-        return int(status.rsplit(" ", 1)[-1])
+        return _touched(status)
 
     async def _commit(self) -> None:
         try:
@@ -116,6 +133,11 @@ class PostgresTransaction(Transaction):
                 await self._transaction.rollback()
         finally:
             await self._acquired.__aexit__(None, None, None)
+
+
+def _touched(status: str) -> int:
+    """The number in a command tag such as `UPDATE 1`."""
+    return int(status.rsplit(" ", 1)[-1])
 
 
 class _translated:  # noqa: N801  # reads as a statement

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, select, update
 
 from idp.protocol.claims import Authentication
-from idp.store.db import Connection, Effect, Row, Statement, Transaction, insert_row
+from idp.store.db import Connection, Effect, Row, Runner, Statement, Transaction, insert_row
 from idp.store.ids import hash_of
 from idp.store.tables import Session, User, table_of
 
@@ -111,8 +111,8 @@ async def renew(transaction: Transaction, cookie: str, proof: Authentication, un
     return touched == 1
 
 
-async def touch(transaction: Transaction, sid: str, now: datetime) -> None:
-    await transaction.run(_TOUCH, of=sid, now=now)
+async def touch(runner: Runner, sid: str, now: datetime) -> None:
+    await runner.run(_TOUCH, of=sid, now=now)
 
 
 async def end(transaction: Transaction, sid: str, now: datetime) -> bool:

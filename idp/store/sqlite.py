@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from idp.store.db import MAX_WAIT, Database, Row, Statement, StoreUnavailable, Transaction
+from idp.store.db import ALONE, MAX_WAIT, Database, Row, Statement, StoreUnavailable, Transaction
 
 _PAUSE = 0.005
 _CACHED_STATEMENTS = 512
@@ -64,6 +64,17 @@ class SqliteDatabase(Database):
         raw = await retried(self._idle(), compiled.sql, compiled.arguments(values))
         return [compiled.read(row) for row in raw.fetchall()]
 
+    async def run(self, statement: Statement, /, **values: Any) -> int:
+        assert statement.effect in ALONE  # noqa: S101  # anything else belongs in a transaction
+        compiled = self.compiled(statement)
+        deadline = asyncio.get_running_loop().time() + MAX_WAIT
+        await _acquired(self.lock, deadline)
+        try:
+            cursor = await retried(self.writer, compiled.sql, compiled.arguments(values), deadline)
+        finally:
+            self.lock.release()
+        return cursor.rowcount
+
     async def maintain(self) -> None:
         """Moves the write-ahead log into the file, in a thread."""
         if not self._maintained:
@@ -74,10 +85,11 @@ class SqliteDatabase(Database):
     def _checkpoint(self) -> None:
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.05)
         try:
-            large = _wal(self.path).exists() and _wal(self.path).stat().st_size > _WAL_LIMIT
-            connection.execute("PRAGMA wal_checkpoint(RESTART)" if large else "PRAGMA wal_checkpoint(PASSIVE)")
-        except sqlite3.OperationalError:
-            pass  # somebody else holds the lock; there is another time in a second
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if _wal(self.path).stat().st_size > _WAL_LIMIT:  # writers wait for this one; there is little left to move
+                connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        except (sqlite3.OperationalError, FileNotFoundError):
+            pass  # somebody else holds the lock, or nothing was written yet; there is another time in a second
         finally:
             connection.close()
 
@@ -92,12 +104,7 @@ class SqliteTransaction(Transaction):
 
     async def _begin(self) -> None:
         lock, deadline = self._database.lock, asyncio.get_running_loop().time() + MAX_WAIT
-        try:
-            async with asyncio.timeout_at(deadline):
-                await lock.acquire()
-        except TimeoutError:
-            message = "the database is busy"
-            raise StoreUnavailable(message) from None
+        await _acquired(lock, deadline)
         try:
             await retried(self._connection, "BEGIN IMMEDIATE", (), deadline)
         except BaseException:
@@ -133,6 +140,18 @@ class SqliteTransaction(Transaction):
                 self._connection.execute("ROLLBACK")
         finally:
             self._database.lock.release()
+
+
+async def _acquired(lock: asyncio.Lock, deadline: float) -> None:
+    if not lock.locked():
+        await lock.acquire()  # at once: nobody holds it
+        return
+    try:
+        async with asyncio.timeout_at(deadline):
+            await lock.acquire()
+    except TimeoutError:
+        message = "the database is busy"
+        raise StoreUnavailable(message) from None
 
 
 async def retried(
@@ -178,6 +197,7 @@ def _open(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA cache_size = -32000")  # KiB; the default of 2 MB is soon too small for random keys
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 

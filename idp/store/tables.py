@@ -281,9 +281,9 @@ class AuditRow(SQLModel, table=True):
     personal: bytes | None = _sealed("audit_personal", nullable=True)
 
 
-for _table in SQLModel.metadata.tables.values():
-    # Keys are text: without a rowid beside them SQLite keeps one tree for a table, not two.
-    _table.dialect_options["sqlite"]["with_rowid"] = False
+for _model in (Session, RememberedAccount, Consent, Grant, AuditRow):
+    # Small rows under time-ordered keys: without a rowid beside them SQLite keeps one tree for the table, not two.
+    SQLModel.metadata.tables[str(_model.__tablename__)].dialect_options["sqlite"]["with_rowid"] = False
 
 
 def table_of(model: type[SQLModel]) -> Table:

@@ -54,6 +54,15 @@ class NotAnEmail(Exception):
 
 
 @dataclass(frozen=True)
+class Subject:
+    """Whom an event is about: the pseudonym that stays, and the sealed key that goes with the person."""
+
+    user_id: str
+    pseudonym: str
+    audit_key: bytes
+
+
+@dataclass(frozen=True)
 class Person:
     """A user. `claims` are those of OpenID Connect Core section 5.1 beyond the address."""
 
@@ -66,6 +75,10 @@ class Person:
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.id, self.pseudonym, self.audit_key)
 
     @property
     def name(self) -> str:
@@ -146,8 +159,10 @@ async def delete_user(transaction: Transaction, user_id: str) -> bool:
 
 
 def _person(row: Row | None) -> Person | None:
-    if row is None:
-        return None
+    return None if row is None else person_of(row)
+
+
+def person_of(row: Row) -> Person:
+    """The person of a row that begins with the columns of users."""
     values = row._asdict()
-    del values["email_canonical"]
-    return Person(**values)
+    return Person(**{name: values[name] for name in Person.__dataclass_fields__})

@@ -34,14 +34,10 @@ def read(headers: Headers, settings: Settings, purpose: str) -> str | None:
 
 
 def write(response: Response, settings: Settings, purpose: str, value: str, lifetime: timedelta | None = None) -> None:
-    response.set_cookie(
-        name(settings, purpose),
-        value,
-        max_age=None if lifetime is None else int(lifetime.total_seconds()),
-        path="/",
-        secure=settings.secure,
-        httponly=True,
-        samesite="lax",
+    age = "" if lifetime is None else f"; Max-Age={int(lifetime.total_seconds())}"
+    secure = "; Secure" if settings.secure else ""
+    response.headers.append(
+        "set-cookie", f"{name(settings, purpose)}={value}; HttpOnly{age}; Path=/; SameSite=lax{secure}"
     )
 
 

@@ -10,6 +10,7 @@ from idp.services import Services
 from idp.store import clients
 
 _KEPT = timedelta(seconds=30)
+_KEPT_FROM_UNKNOWN = timedelta(seconds=1)
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
@@ -18,19 +19,22 @@ _PREFLIGHT = {
 
 
 class Origins:
-    """The web origins of all registered redirect URIs, read at most twice a minute: they open nothing by themselves."""
+    """The web origins of all registered redirect URIs, as they were at most 30 s ago: they open nothing by themselves.
+
+    An unknown origin may be a new app's: for it they are read again, at most once a second.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._known: frozenset[str] = frozenset()
-        self._until: datetime | None = None
+        self._read_at: datetime | None = None
 
     async def includes(self, candidate: str) -> bool:
-        now = self._services.clock()
-        if self._until is None or now >= self._until:
+        now, kept = self._services.clock(), _KEPT if candidate in self._known else _KEPT_FROM_UNKNOWN
+        if self._read_at is None or now - self._read_at >= kept:
             uris = await clients.redirect_uris(self._services.database)
             self._known = frozenset(found for uri in uris if (found := origin(uri)) is not None)
-            self._until = now + _KEPT
+            self._read_at = now
         return candidate in self._known
 
 

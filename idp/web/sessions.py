@@ -17,6 +17,5 @@ async def current(request: Request, services: Services, now: datetime) -> Signed
         return None
     found = await sessions.find(services.database, cookie, now, services.settings.session_idle_lifetime)
     if found is not None and now - found.seen_at > TOUCH_EVERY:
-        async with services.database.transaction() as transaction:
-            await sessions.touch(transaction, found.sid, now)
+        await sessions.touch(services.database, found.sid, now)
     return found

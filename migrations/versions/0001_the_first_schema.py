@@ -34,7 +34,6 @@ def upgrade() -> None:
         sa.Column("expires_at", TIME, nullable=False),
         sa.Column("done_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
-        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_attempts_expires_at"), "attempts", ["expires_at"])
 
@@ -69,7 +68,6 @@ def upgrade() -> None:
         sa.Column("updated_at", TIME, nullable=False),
         sa.Column("disabled_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("client_id", name=op.f("pk_clients")),
-        sqlite_with_rowid=False,
     )
 
     op.create_table(
@@ -81,7 +79,6 @@ def upgrade() -> None:
         sa.Column("expires_at", TIME, nullable=False),
         sa.Column("used_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_handles")),
-        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_handles_expires_at"), "handles", ["expires_at"])
 
@@ -92,7 +89,6 @@ def upgrade() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("key_check", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_instance")),
-        sqlite_with_rowid=False,
     )
 
     op.create_table(
@@ -105,7 +101,6 @@ def upgrade() -> None:
         sa.Column("retired_at", TIME, nullable=True),
         sa.Column("expires_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_signing_keys")),
-        sqlite_with_rowid=False,
     )
     one_current, one_next = sa.text("active_at IS NOT NULL AND retired_at IS NULL"), sa.text("active_at IS NULL")
     op.create_index(
@@ -140,7 +135,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email_canonical", name=op.f("uq_users_email_canonical")),
         sa.UniqueConstraint("pseudonym", name=op.f("uq_users_pseudonym")),
-        sqlite_with_rowid=False,
     )
 
     op.create_table(
@@ -152,7 +146,6 @@ def upgrade() -> None:
         sa.Column("expires_at", TIME, nullable=True),
         _belongs_to_client("client_secrets"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_client_secrets")),
-        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_client_secrets_client_id"), "client_secrets", ["client_id"])
 
@@ -183,7 +176,6 @@ def upgrade() -> None:
         _belongs_to_user("credentials"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credentials")),
         sa.UniqueConstraint("lookup", name=op.f("uq_credentials_lookup")),
-        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_credentials_user_id"), "credentials", ["user_id"])
 

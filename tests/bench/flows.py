@@ -13,6 +13,7 @@ from tests.bench.wire import Answer, Connection
 
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+_ACTION = re.compile(rb'<form[^>]*action="([^"]+)"')
 _CSRF = re.compile(rb'name="csrf" value="([^"]+)"')
 
 
@@ -76,41 +77,48 @@ class CodeFlow(Flow):
     name = "code_flow"
     signatures = 2
 
+    async def prepare(self) -> None:
+        await super().prepare()
+        await self.sign_in({})  # consent is remembered from here on
+
     async def once(self) -> None:
         await self.tokens(await self.sign_in({}))
 
     async def sign_in(self, cookies: dict[str, str]) -> str:
         """The code; `cookies` gains what the browser is given."""
         answer = await self.browse(self.authorize_path(), cookies)
-        if answer.header("location").startswith("/signin/"):
-            answer = await self.fill(answer.header("location"), cookies)
+        if answer.status == 200:
+            answer = await self.fill(answer, cookies)
         location = answer.header("location")
         assert location.startswith(self.target.app["redirect_uris"][0]), location
         return parse_qs(urlsplit(location).query)["code"][0]
 
-    async def fill(self, url: str, cookies: dict[str, str]) -> Answer:
+    async def fill(self, page: Answer, cookies: dict[str, str]) -> Answer:
         target = self.target
-        answer = await self.submit(url, "identify", cookies, username=target.email, password=target.password)
-        return await self.allow(url, cookies, answer)
+        answer = await self.submit(page, cookies, username=target.email, password=target.password)
+        return await self.allow(answer, cookies)
 
-    async def allow(self, url: str, cookies: dict[str, str], answer: Answer) -> Answer:
-        if answer.header("location") == url:
-            answer = await self.submit(url, "consent", cookies, decision="allow")
+    async def allow(self, answer: Answer, cookies: dict[str, str]) -> Answer:
+        if answer.header("location").startswith("/signin/"):
+            page = await self.browse(answer.header("location"), cookies)
+            answer = await self.submit(page, cookies, "/consent", decision="allow")
         return answer
 
-    async def submit(self, url: str, form: str, cookies: dict[str, str], **fields: str) -> Answer:
-        page = await self.send(self.connection.get(url, cookie=_cookie(cookies)))
-        found = _CSRF.search(page.body)
-        assert found is not None
-        data = fields | {"csrf": found[1].decode()}
-        request = self.connection.post(f"{url}/{form}", data, cookie=_cookie(cookies), origin=self.target.origin)
+    async def submit(self, page: Answer, cookies: dict[str, str], form: str = "", **fields: str) -> Answer:
+        """Posts the first form of the page whose action ends with `form`."""
+        action = next(found for each in _ACTION.findall(page.body) if (found := each.decode()).endswith(form))
+        token = _CSRF.search(page.body)
+        assert token is not None
+        data = fields | {"csrf": token[1].decode()}
+        request = self.connection.post(action, data, cookie=_cookie(cookies), origin=self.target.origin)
         answer = await self.send(request, 303)
         cookies.update(answer.cookies())
         return answer
 
     async def browse(self, path: str, cookies: dict[str, str]) -> Answer:
         headers = {"cookie": _cookie(cookies)} if cookies else {}
-        answer = await self.send(self.connection.get(path, **headers), 303)
+        answer = await self.connection.send(self.connection.get(path, **headers))
+        assert answer.status in (200, 303), (answer.status, answer.body[:500])
         cookies.update(answer.cookies())
         return answer
 
@@ -145,10 +153,11 @@ class TypedCodeFlow(CodeFlow):
 
     name = "code_flow_typed"
 
-    async def fill(self, url: str, cookies: dict[str, str]) -> Answer:
-        await self.submit(url, "identify", cookies, username=self.target.email)
-        answer = await self.submit(url, "password", cookies, password=self.target.password)
-        return await self.allow(url, cookies, answer)
+    async def fill(self, page: Answer, cookies: dict[str, str]) -> Answer:
+        answer = await self.submit(page, cookies, username=self.target.email)
+        page = await self.browse(answer.header("location"), cookies)
+        answer = await self.submit(page, cookies, password=self.target.password)
+        return await self.allow(answer, cookies)
 
 
 class SsoFlow(CodeFlow):

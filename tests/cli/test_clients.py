@@ -114,19 +114,14 @@ def test_a_public_app_has_no_secret_and_may_use_a_scheme_of_its_own(provider: Pr
 
 
 def test_bad_redirect_uris_are_refused(provider: Provider, run_many: Many) -> None:
-    """RU-05, for what may be returned to after signing in and after signing out, at creation and at a change."""
+    """RU-05; and after signing out, and at a change, the same rule holds."""
     client_id = provider.create_client()["client_id"]
-    create = [
-        ["client", "create", "Bad", "--redirect-uri", CALLBACK, "--redirect-uri", uri] for uri in BAD_REDIRECT_URIS
-    ]
-    logout = [
-        ["client", "create", "Bad", "--redirect-uri", CALLBACK, "--post-logout-redirect-uri", uri]
-        for uri in BAD_REDIRECT_URIS
-    ]
-    update = [["client", "update", client_id, "--redirect-uri", uri] for uri in BAD_REDIRECT_URIS]
-    for command, done in zip([*create, *logout, *update], run_many(provider, [*create, *logout, *update]), strict=True):
-        assert done.code == 1, command
-        assert done.stdout == "", command
+    app = ["client", "create", "Bad", "--redirect-uri", CALLBACK]
+    commands = [[*app, "--redirect-uri", uri] for uri in BAD_REDIRECT_URIS]
+    commands += [[*app, "--post-logout-redirect-uri", uri] for uri in BAD_REDIRECT_URIS[:2]]
+    commands += [["client", "update", client_id, "--redirect-uri", uri] for uri in BAD_REDIRECT_URIS[:2]]
+    for command, done in zip(commands, run_many(provider, commands), strict=True):
+        assert (done.code, done.stdout) == (1, ""), command
         assert done.stderr.startswith("Error: "), command
         assert repr(command[-1]) in done.stderr, command
     assert "Bad" not in {each["client_name"] for each in provider.cli("client", "list")}

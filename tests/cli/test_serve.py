@@ -78,7 +78,7 @@ def test_a_port_in_use_is_said_in_words(here: Provider) -> None:
 
 
 def test_tls_needs_both_files_and_they_must_fit(here: Provider, tmp_path: Path) -> None:
-    cert, key = certificate(tmp_path)
+    cert, _ = certificate(tmp_path)
     assert "belong together" in refusal(here, "--tls-cert", str(cert))
     assert "cannot be used" in refusal(here, "--tls-cert", str(cert), "--tls-key", str(tmp_path / "absent.pem"))
     (tmp_path / "other").mkdir()

@@ -12,5 +12,5 @@ def app(provider: Provider) -> App:
 
 @pytest.fixture(scope="module")
 def ana(provider: Provider) -> Browser:
-    """A browser in which Ana signs in at the first need, and then is. Tests that sign out take a browser of their own."""
+    """A browser in which Ana signs in at the first need. Tests that sign out take a browser of their own."""
     return Browser(provider.issuer)

@@ -1,11 +1,16 @@
 """Authorization codes: bound to everything, used once, and dead with what they were given for."""
 
+import itertools
 import re
 import time
 from collections import Counter
 
 import pytest
 
+from idp.protocol.client_auth import hash_secret
+from idp.services import Services
+from idp.store import clients
+from idp.store.ids import new_secret
 from tests.oauth.wire import (
     App,
     Code,
@@ -19,10 +24,6 @@ from tests.oauth.wire import (
     userinfo,
     with_services,
 )
-from idp.protocol.client_auth import hash_secret
-from idp.services import Services
-from idp.store import clients
-from idp.store.ids import new_secret
 from tests.provider import PASSWORD, Browser, Provider, answer_of, running
 
 
@@ -85,13 +86,13 @@ def test_cd_05_codes_and_refresh_tokens_cannot_be_guessed(app: App, ana: Browser
         counted = Counter(code[position] for code in codes)
         assert len(counted) > 40, f"{counted} at {position}"
         assert max(counted.values()) < 20
-    rising = sum(earlier < later for earlier, later in zip(codes, codes[1:], strict=False))
+    rising = sum(earlier < later for earlier, later in itertools.pairwise(codes))
     assert 60 < rising < 140
     tokens = [granted(app.redeem(code))["refresh_token"] for code in issued[:100]]
     proofs = [token.rpartition(".")[2] for token in tokens]
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", proof) for proof in proofs)
-    assert len({proof[:4] for proof in proofs}) == len(proofs)
-    rising = sum(earlier < later for earlier, later in zip(proofs, proofs[1:], strict=False))
+    assert len({proof[:8] for proof in proofs}) == len(proofs)
+    rising = sum(earlier < later for earlier, later in itertools.pairwise(proofs))
     assert 25 < rising < 75
 
 

@@ -186,7 +186,7 @@ def test_ru_02_whatever_else_is_wrong_an_unregistered_address_gets_no_redirect(
 )
 def test_ru_05_a_dangerous_redirect_uri_is_not_registered(provider: Provider, uri: str) -> None:
     """An operator is talked into an address with a wildcard, a fragment, a user name, or a scheme that runs script."""
-    with pytest.raises(Exception, match="redirect URI|metadata"):
+    with pytest.raises(Exception, match=r"redirect URI|metadata"):
         register(provider, redirect_uris=(uri,))
 
 
@@ -215,12 +215,12 @@ def native(provider: Provider) -> App:
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:65535/cb", "http://[::1]:51000/cb"]
 )
-def test_ru_06_a_native_app_may_listen_on_any_port_of_its_loopback_address(
-    native: App, ana: Browser, uri: str
-) -> None:
+def test_ru_06_a_native_app_may_listen_on_any_port_of_its_loopback_address(native: App, ana: Browser, uri: str) -> None:
     """A native app gets whatever port is free (RFC 8252 section 7.3), and must then show that very address again."""
     code = native.code(ana, redirect_uri=uri)
-    refused(native.redeem(native.code(ana, redirect_uri=uri), redirect_uri="http://127.0.0.1:2/cb"), 400, "invalid_grant")
+    refused(
+        native.redeem(native.code(ana, redirect_uri=uri), redirect_uri="http://127.0.0.1:2/cb"), 400, "invalid_grant"
+    )
     granted(native.redeem(code))
 
 
@@ -372,8 +372,10 @@ def test_a_redirect_uri_that_is_taken_away_is_refused_at_once(provider: Provider
 
 def test_a_client_with_several_addresses_is_answered_at_the_one_it_named(provider: Provider, ana: Browser) -> None:
     app = register(provider, redirect_uris=("https://one.example.com/cb", "https://two.example.com/cb"))
-    assert ana.sign_in(app.url(redirect_uri="https://two.example.com/cb")).headers["location"].startswith(
-        "https://two.example.com/cb?"
+    assert (
+        ana.sign_in(app.url(redirect_uri="https://two.example.com/cb"))
+        .headers["location"]
+        .startswith("https://two.example.com/cb?")
     )
     refused(
         app.redeem(app.code(ana, redirect_uri="https://two.example.com/cb"), redirect_uri="https://one.example.com/cb"),

@@ -149,7 +149,9 @@ def test_cd_08_a_grant_that_does_not_exist_is_unsupported(app: App, grant_type: 
     refused(app.post(data | {"code": "x", "refresh_token": "x"}), 400, "unsupported_grant_type")
 
 
-@pytest.mark.parametrize("body", ["", "grant_type=", "grant_type[]=authorization_code", "Grant_Type=client_credentials"])
+@pytest.mark.parametrize(
+    "body", ["", "grant_type=", "grant_type[]=authorization_code", "Grant_Type=client_credentials"]
+)
 def test_cd_08_a_request_without_a_grant_type_is_invalid(app: App, body: str) -> None:
     """The attacker leaves the grant type away, or sends it as a list."""
     headers = credentials_of(app) | {"Content-Type": FORM}
@@ -205,9 +207,7 @@ def test_cd_10_only_a_form_is_read(service: App, content_type: str | None, body:
 @pytest.mark.parametrize("content_type", [f"{FORM};charset=UTF-8", FORM.upper(), f"{FORM}; charset=utf-8", f"{FORM};"])
 def test_a_form_may_say_that_it_is_utf_8(service: App, content_type: str) -> None:
     headers = credentials_of(service) | {"Content-Type": content_type}
-    granted(
-        send("POST", f"{service.provider.issuer}/token", content=b"grant_type=client_credentials", headers=headers)
-    )
+    granted(send("POST", f"{service.provider.issuer}/token", content=b"grant_type=client_credentials", headers=headers))
 
 
 def test_cd_10_parameters_in_the_query_are_not_read(service: App) -> None:
@@ -217,7 +217,9 @@ def test_cd_10_parameters_in_the_query_are_not_read(service: App) -> None:
     secret = urlencode({"client_secret": service.basic[1]})
     empty = send("POST", f"{issuer}/token?{query}&{secret}", content=b"", headers={"Content-Type": FORM})
     refused(empty, 401, "invalid_client")
-    elsewhere = send("POST", f"{issuer}/token?scope=admin", data={"grant_type": "client_credentials"}, auth=service.basic)
+    elsewhere = send(
+        "POST", f"{issuer}/token?scope=admin", data={"grant_type": "client_credentials"}, auth=service.basic
+    )
     assert granted(elsewhere)["scope"] == "reports.read reports.write"
 
 
@@ -375,9 +377,7 @@ def test_ca_03_a_method_other_than_the_registered_one_is_refused(provider: Provi
 def test_ca_01_a_malformed_authorization_header_is_invalid_client(service: App, authorization: str) -> None:
     """The attacker's header is none of ours, or holds what no secret holds."""
     data = {"grant_type": "client_credentials"}
-    answer = send(
-        "POST", f"{service.provider.issuer}/token", data=data, headers={"Authorization": authorization}
-    )
+    answer = send("POST", f"{service.provider.issuer}/token", data=data, headers={"Authorization": authorization})
     refused(answer, 401, "invalid_client")
     assert answer.headers["www-authenticate"] == 'Basic realm="token"'
 

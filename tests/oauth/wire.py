@@ -12,8 +12,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import httpx2
-from jwt.algorithms import RSAAlgorithm
-from jwt.api_jws import PyJWS
+import jwt
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from idp.app import close_services, open_services
 from idp.protocol import registration
@@ -24,7 +27,7 @@ from idp.settings import load
 from idp.store import clients
 from idp.store import keys as stored_keys
 from idp.store.ids import new_id, new_secret
-from tests.provider import CALLBACK, Browser, Provider, answer_of, authorize_url, pkce
+from tests.provider import CALLBACK, Browser, Provider, answer_of, authorize_url, forms, pkce
 
 T = TypeVar("T")
 FORM = "application/x-www-form-urlencoded"
@@ -171,6 +174,13 @@ def post_authorize(provider: Provider, parameters: dict[str, str]) -> httpx2.Res
     return send("POST", f"{provider.issuer}/authorize", content=body, headers={"Content-Type": FORM})
 
 
+def attempt_of(page: httpx2.Response) -> str:
+    """The path of the sign-in that a page is of, wherever the page was found."""
+    return "/signin/" + next(
+        form.action.split("/")[2] for form in forms(page.text) if form.action.startswith("/signin/")
+    )
+
+
 def parameters_of(url: str) -> dict[str, str]:
     return dict(httpx2.QueryParams(urlsplit(url).query))
 
@@ -194,7 +204,7 @@ def verified(provider: Provider, token: str) -> dict[str, Any]:
     """The claims of a token, its signature checked with the published keys by a library that is not the provider's."""
     keys = send("GET", f"{provider.issuer}/jwks").json()["keys"]
     key = next(key for key in keys if key["kid"] == part(token, 0)["kid"])
-    PyJWS().decode(token, RSAAlgorithm.from_jwk(key), algorithms=["RS256"])
+    jwt.PyJWS().decode(token, jwt.PyJWK(key), algorithms=["RS256"])
     return claims_of(token)
 
 
@@ -211,8 +221,9 @@ class Forge:
         wanted = {"typ": "at+jwt", "kid": self.kid, "alg": "RS256"} | header
         encoded = json.dumps({name: value for name, value in wanted.items() if value is not None}).encode()
         signed = f"{unpadded(encoded)}.{unpadded(content)}"
-        algorithm = RSAAlgorithm(RSAAlgorithm.SHA256)
-        return f"{signed}.{unpadded(algorithm.sign(signed.encode(), algorithm.prepare_key(self.private_key)))}"
+        key = load_pem_private_key(self.private_key, None)
+        assert isinstance(key, RSAPrivateKey)
+        return f"{signed}.{unpadded(key.sign(signed.encode(), padding.PKCS1v15(), SHA256()))}"
 
 
 def forge_of(provider: Provider) -> Forge:

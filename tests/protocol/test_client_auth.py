@@ -67,7 +67,7 @@ def test_the_scheme_is_read_in_any_case(scheme: str) -> None:
     "header",
     [
         *("", "Basic", "Basic ", "YTpi", "Bearer YTpi", "Digest YTpi", "Basic YTpi YTpi", "Basic,YTpi", "BasicYTpi"),
-        *("Basic YTpi!", "Basic Y", "Basic YTpi=", "Basic é", "Basic \ud800", "Basic YTp\ni"),
+        *("Basic YTpi!", "Basic Y", "Basic =", "Basic é", "Basic \ud800", "Basic YTp\ni"),
         *(encoded("a"), encoded(":"), encoded("a:"), encoded(":b"), encoded(b"\xff:b"), encoded(b"a:\xff")),
         *(encoded("a:%FF"), encoded("%C0%80:b"), encoded("a:" + "b" * 4096)),
     ],

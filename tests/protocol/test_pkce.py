@@ -41,9 +41,7 @@ def test_a_method_without_a_challenge_is_refused(method: str, required: bool) ->
 
 @pytest.mark.parametrize("required", [True, False])
 @pytest.mark.parametrize("method", [None, "plain", "PLAIN", "s256", "S256 ", "S512", ""])
-def test_any_method_but_s256_is_refused_and_so_is_the_default_of_rfc_7636(
-    method: str | None, required: bool
-) -> None:
+def test_any_method_but_s256_is_refused_and_so_is_the_default_of_rfc_7636(method: str | None, required: bool) -> None:
     """Without a method RFC 7636 means plain, in which the challenge is the verifier and hides nothing."""
     with pytest.raises(InvalidRequest):
         pkce.check_challenge(CHALLENGE, method, required=required)
@@ -59,9 +57,7 @@ def test_pk_07_a_challenge_of_the_wrong_length_is_refused(length: int) -> None:
 @pytest.mark.parametrize("position", [0, 20, 42])
 def test_pk_07_a_challenge_that_is_not_base64url_is_refused(position: int, character: str) -> None:
     with pytest.raises(InvalidRequest):
-        pkce.check_challenge(
-            CHALLENGE[:position] + character + CHALLENGE[position + 1 :], "S256", required=False
-        )
+        pkce.check_challenge(CHALLENGE[:position] + character + CHALLENGE[position + 1 :], "S256", required=False)
 
 
 @pytest.mark.parametrize("suffix", ["=", "\n", " "])

@@ -286,7 +286,21 @@ def test_ru_09_a_registered_query_is_part_of_what_must_be_equal(uri: str) -> Non
 URI_PARTS = st.sampled_from(
     [
         *("https://", "http://", "com.example:/", "javascript:", "//", "/", "\\", "@", ":", "#", "?", "&", "=", "%"),
-        *("[", "]", "::1", "127.0.0.1", "localhost", "app.example.com", "evil.test", "code", "443", "*", " ", "\n", "é"),
+        *(
+            "[",
+            "]",
+            "::1",
+            "127.0.0.1",
+            "localhost",
+            "app.example.com",
+            "evil.test",
+            "code",
+            "443",
+            "*",
+            " ",
+            "\n",
+            "é",
+        ),
     ]
 )
 

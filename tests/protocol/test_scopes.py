@@ -74,9 +74,7 @@ def test_scopes_that_are_joined_parse_to_themselves(names: tuple[str, ...]) -> N
         ("OPENID email", ("email",)),
     ],
 )
-def test_a_request_gets_what_it_asks_for_and_the_client_may_have(
-    requested: str | None, got: tuple[str, ...]
-) -> None:
+def test_a_request_gets_what_it_asks_for_and_the_client_may_have(requested: str | None, got: tuple[str, ...]) -> None:
     assert granted(requested, ALLOWED) == got
 
 

@@ -50,8 +50,9 @@ def page_of(browser: Browser) -> httpx2.Response:
 
 
 def path_of(browser: Browser) -> str:
-    """The address of the attempt that the browser looks at."""
-    return page_of(browser).url.path
+    """The address of the attempt that the browser looks at, also where the page came from the authorization endpoint."""
+    found = re.search(r'data-step-url="([^"]+)/step"', page_of(browser).text)
+    return found[1] if found else page_of(browser).url.path
 
 
 def token_of(browser: Browser) -> str:

@@ -1,4 +1,4 @@
-"""Every error page says what happened, whose turn it is, one next step, a reference that is in the log, and the time."""
+"""Every error page says what happened, whose turn it is, one next step, a reference that the log has, and the time."""
 
 import re
 import sqlite3
@@ -25,7 +25,7 @@ def wrong_method(browser: Browser, app: App) -> httpx2.Response:
 
 
 def too_large(browser: Browser, app: App) -> httpx2.Response:
-    return browser.http.post("/sign-out" if browser.page else "/authorize", content=b"a" * 70_000)
+    return post(browser, "/authorize", state="a" * 70_000)
 
 
 def malformed(browser: Browser, app: App) -> httpx2.Response:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.provider import CALLBACK, EMAIL, PASSWORD, Browser, Provider, authorize_url, pkce, running
 from tests.signin.conftest import App
-from tests.signin.reading import page_of, path_of, token_of
+from tests.signin.reading import page_of, path_of, post, token_of
 
 PAGE = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -55,7 +55,7 @@ def forged(browser: Browser, app: App) -> httpx2.Response:
 
 
 def too_large(browser: Browser, app: App) -> httpx2.Response:
-    return browser.http.post("/authorize", content=b"a" * 70_000)
+    return post(browser, "/authorize", state="a" * 70_000)
 
 
 def step(browser: Browser, app: App) -> httpx2.Response:

@@ -36,7 +36,8 @@ async def test_what_is_allowed_adds_to_what_was_allowed_before(world: World, pai
 async def test_two_consents_at_once_are_both_kept(world: World, pair: tuple[str, str]) -> None:
     for number in range(20):
         await asyncio.gather(give(world, *pair, f"a{number}"), give(world, *pair, f"b{number}"))
-    assert await consents.find(world.database, *pair) == {f"{letter}{number}" for letter in "ab" for number in range(20)}
+    both = {f"{letter}{number}" for letter in "ab" for number in range(20)}
+    assert await consents.find(world.database, *pair) == both
 
 
 async def test_a_consent_withdrawn_while_another_is_given_does_not_come_back(

@@ -193,7 +193,9 @@ async def test_a_grant_without_refresh_tokens_has_no_family(world: World, househ
 async def may_redeem(household: Household, now: datetime = NOW, **changes: Any) -> bool:
     session = household.session
     asked = {"user_id": session.user_id, "client_id": household.client_id, "sid": session.sid} | changes
-    return await grants.may_redeem(household.world.database, **asked, now=now, idle=IDLE)
+    subject = await grants.may_redeem(household.world.database, **asked, now=now, idle=IDLE)
+    assert subject is None or subject.user_id == session.user_id
+    return subject is not None
 
 
 @pytest.fixture
@@ -238,9 +240,7 @@ async def test_cd_14_a_grant_made_while_its_reason_ends_ends_too(consented: Hous
 
     async def redeem() -> None:
         async with world.database.transaction() as transaction:
-            assert await grants.may_redeem(
-                transaction, session.user_id, consented.client_id, session.sid, NOW, IDLE
-            )
+            assert await grants.may_redeem(transaction, session.user_id, consented.client_id, session.sid, NOW, IDLE)
             judged.set()
             await asyncio.sleep(0.2)  # the other transaction would be over by now, if it did not have to wait
             made.append(await world.grant_in(transaction, session, consented.client_id, offline=True))

@@ -76,6 +76,7 @@ def test_keyed_hashes_have_a_key_of_their_own_for_each_purpose_and_each_secret_k
 def test_what_is_sealed_under_a_persons_key_opens_under_it_alone() -> None:
     sealed = seal_under(KEY, b"plain", "row")
     assert unseal_under(KEY, sealed, "row") == b"plain"
-    for key, value, context in ((KEY[::-1], sealed, "row"), (KEY, sealed[:-1], "row"), (KEY, sealed, "row2"), (KEY, b"", "row")):
+    wrong = ((KEY[::-1], sealed, "row"), (KEY, sealed[:-1], "row"), (KEY, sealed, "row2"), (KEY, b"", "row"))
+    for key, value, context in wrong:
         with pytest.raises(SealBroken):
             unseal_under(key, value, context)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 import idp.store
-from idp.store import audit, clients, handles, instance, keys, prune, users
-from idp.store.db import Statement, insert_row
+from idp.store import audit, clients, handles, prune, users
+from idp.store.db import Statement, Transaction, insert_row
 from idp.store.migrate import migrate
 from idp.store.postgres import PostgresDatabase
 from idp.store.sqlite import SqliteDatabase
@@ -94,9 +94,11 @@ async def test_a_row_that_exists_already_is_an_error_and_the_transaction_is_over
     """No statement relies on catching it: after it PostgreSQL turns a commit into a rollback."""
     row = {"hash": "h", "kind": "k", "data": {}, "created_at": NOW, "expires_at": NOW, "used_at": None}
     statement = insert_row(table_of(Handle))
-    async with world.database.transaction() as transaction:
+
+    async def work(transaction: Transaction) -> None:
         assert await transaction.run(statement, **row) == 1
-    with pytest.raises(Exception, match="(?i)unique"):
-        async with world.database.transaction() as transaction:
-            await transaction.run(statement, **row)
+
+    await world.transact(work)
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await world.transact(work)
     assert await world.count(Handle) == 1

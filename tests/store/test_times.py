@@ -10,7 +10,7 @@ from idp.store import sessions
 from idp.store.migrate import migrate
 from idp.store.seal import Sealer
 from idp.store.tables import Session
-from tests.store.world import HOUR, IDLE, NOW, SECOND, SECRET_KEY, World, opened, proof
+from tests.store.world import HOUR, IDLE, NOW, SECOND, SECRET_KEY, World, opened
 
 CHATHAM = timezone(timedelta(hours=12, minutes=45))
 
@@ -46,10 +46,9 @@ async def test_a_postgresql_that_lives_in_another_zone_changes_nothing(postgres_
 
 async def test_a_time_without_a_zone_is_refused(world: World) -> None:
     person = await world.person()
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001  # what must not get in
     with pytest.raises(ValueError, match="without a zone"):
-        async with world.database.transaction() as transaction:
-            naive = datetime(2026, 1, 1)  # noqa: DTZ001  # what must not get in
-            await sessions.start(transaction, "sid", "cookie", person, proof("sid"), naive)
+        await world.session(person, until=naive)
     assert await world.count(Session) == 0
 
 

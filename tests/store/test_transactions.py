@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from idp.protocol.errors import InvalidGrant
-from idp.store import audit, grants, handles, users
+from idp.store import grants, handles, users
 from idp.store.db import MAX_WAIT, StoreUnavailable, Transaction
 from idp.store.sqlite import SqliteDatabase
 from idp.store.tables import AuditRow, Grant, Handle, User
@@ -18,20 +18,6 @@ from tests.store.world import MINUTE, NOW, POOL, World
 
 class Failure(Exception):
     """Something that is no answer of the protocol."""
-
-
-async def record(transaction: Transaction, world: World) -> None:
-    nothing = {"request_id": None, "client_id": None, "grant_id": None, "session_id": None}
-    await audit.add(
-        transaction,
-        world.sealer,
-        now=NOW,
-        event="code.replayed",
-        user_id=None,
-        personal={},
-        details={},
-        **nothing,
-    )
 
 
 async def create_user(transaction: Transaction, world: World, email: str = "new@example.com") -> None:
@@ -44,13 +30,15 @@ async def test_an_answer_of_the_protocol_commits_takes_revocations_and_audit(wor
     async with world.database.transaction() as transaction:
         code = await handles.issue(transaction, handles.CODE, {}, NOW, NOW + MINUTE)
 
-    with pytest.raises(InvalidGrant):
-        async with world.database.transaction() as transaction:
-            await handles.take(transaction, handles.CODE, code, NOW)
-            await grants.end(transaction, grant, "its code was used again", NOW)
-            await record(transaction, world)
-            raise InvalidGrant("The code is not valid.")
+    async def refuse(transaction: Transaction) -> None:
+        await handles.take(transaction, handles.CODE, code, NOW)
+        await grants.end(transaction, grant, "its code was used again", NOW)
+        await world.record(transaction)
+        raise InvalidGrant("The code is not valid.")
 
+    with capture_logs() as lines, pytest.raises(InvalidGrant):
+        await world.transact(refuse)
+    assert lines == []
     assert [row.used_at for row in await world.rows(Handle)] == [NOW]
     assert [row.ended_reason for row in await world.rows(Grant)] == ["its code was used again"]
     assert await world.count(AuditRow) == 1
@@ -60,36 +48,30 @@ async def test_any_other_exception_takes_everything_back(world: World) -> None:
     async with world.database.transaction() as transaction:
         code = await handles.issue(transaction, handles.CODE, {}, NOW, NOW + MINUTE)
 
-    with pytest.raises(Failure):
-        async with world.database.transaction() as transaction:
-            await handles.take(transaction, handles.CODE, code, NOW)
-            await create_user(transaction, world)
-            await record(transaction, world)
-            raise Failure
+    async def fail(transaction: Transaction) -> None:
+        await handles.take(transaction, handles.CODE, code, NOW)
+        await create_user(transaction, world)
+        await world.record(transaction)
+        raise Failure
 
+    with pytest.raises(Failure):
+        await world.transact(fail)
     assert [row.used_at for row in await world.rows(Handle)] == [None]
     assert await world.count(User) == await world.count(AuditRow) == 0
 
 
 async def test_an_answer_after_an_ordinary_write_takes_everything_back_and_says_so(world: World) -> None:
-    with capture_logs() as lines, pytest.raises(InvalidGrant):
-        async with world.database.transaction() as transaction:
-            await record(transaction, world)
-            await create_user(transaction, world)
-            raise InvalidGrant("The code is not valid.", "it was late")
+    async def refuse(transaction: Transaction) -> None:
+        await world.record(transaction)
+        await create_user(transaction, world)
+        raise InvalidGrant("The code is not valid.", "it was late")
 
+    with capture_logs() as lines, pytest.raises(InvalidGrant):
+        await world.transact(refuse)
     assert [(line["event"], line["error"], line["reason"]) for line in lines] == [
         ("transaction_rule_broken", "invalid_grant", "it was late")
     ]
     assert await world.count(User) == await world.count(AuditRow) == 0
-
-
-async def test_a_transaction_that_keeps_the_rule_logs_nothing(world: World) -> None:
-    with capture_logs() as lines, pytest.raises(InvalidGrant):
-        async with world.database.transaction() as transaction:
-            await record(transaction, world)
-            raise InvalidGrant("The code is not valid.")
-    assert lines == []
 
 
 async def test_nobody_sees_what_is_not_committed(world: World) -> None:
@@ -119,7 +101,7 @@ async def all_connections_are_free(world: World) -> None:
     async def hold(together: asyncio.Barrier) -> None:
         async with world.database.transaction() as transaction:
             await together.wait()
-            await record(transaction, world)
+            await world.record(transaction)
 
     together = asyncio.Barrier(at_once(world))
     await asyncio.gather(*(hold(together) for _ in range(at_once(world))))
@@ -156,7 +138,7 @@ async def test_cancelling_those_who_wait_for_their_turn_blocks_nobody(world: Wor
             task.cancel()
     done = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in done] == [asyncio.CancelledError, type(None)] * 5
-    assert sorted(row.email for row in await world.rows(User)) == [f"{number}@example.com" for number in (1, 3, 5, 7, 9)]
+    assert {row.email for row in await world.rows(User)} == {f"{number}@example.com" for number in (1, 3, 5, 7, 9)}
     await all_connections_are_free(world)
 
 
@@ -164,7 +146,7 @@ async def test_cancelling_at_any_moment_leaves_all_of_a_transaction_or_nothing(w
     async def write(number: int) -> None:
         async with world.database.transaction() as transaction:
             await create_user(transaction, world, f"{number}@example.com")
-            await record(transaction, world)
+            await world.record(transaction)
             transaction.durable()
 
     async def after(turns: int, task: asyncio.Task[None]) -> None:
@@ -183,7 +165,7 @@ async def test_cancelling_at_any_moment_leaves_all_of_a_transaction_or_nothing(w
 async def test_who_waits_longer_than_anybody_should_is_told_to_come_back(world: World) -> None:
     async def write() -> None:
         async with world.database.transaction() as transaction:
-            await record(transaction, world)
+            await world.record(transaction)
 
     async with nothing_is_free(world):
         started = time.monotonic()

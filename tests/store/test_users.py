@@ -11,9 +11,15 @@ from idp.store.tables import User
 from idp.store.users import NotAnEmail, canonical, check_email
 from tests.store.world import HOUR, NOW, World
 
-KELVIN, FULL_WIDTH, LIGATURE, LONG_S = "\N{KELVIN SIGN}", "ａｎａ", "\N{LATIN SMALL LIGATURE FI}", "\N{LATIN SMALL LETTER LONG S}"
+KELVIN, LIGATURE, LONG_S = "\N{KELVIN SIGN}", "\N{LATIN SMALL LIGATURE FI}", "\N{LATIN SMALL LETTER LONG S}"
+FULL_WIDTH = {ord(letter): ord(letter) + 0xFEE0 for letter in "anexmpl"}
 TWINS = {
-    "ana@example.com": ("ANA@EXAMPLE.COM", "Ana@Example.Com", f"{FULL_WIDTH}@example.com", "ana@ｅｘａｍｐｌｅ.com"),
+    "ana@example.com": (
+        "ANA@EXAMPLE.COM",
+        "Ana@Example.Com",
+        f"{'ana'.translate(FULL_WIDTH)}@example.com",
+        f"ana@{'example'.translate(FULL_WIDTH)}.com",
+    ),
     "kim@example.com": (f"{KELVIN}im@example.com",),
     "fiona@example.com": (f"{LIGATURE}ona@example.com",),
     "sam@example.com": (f"{LONG_S}am@example.com",),
@@ -83,6 +89,13 @@ def test_un_01_what_cannot_be_an_address_is_refused(email: str) -> None:
     """An address that looks like somebody's, or that means two things to two programs."""
     with pytest.raises(NotAnEmail):
         check_email(email)
+
+
+async def test_un_02_nothing_is_found_by_what_no_database_holds(world: World) -> None:
+    """A NUL in a path or a name makes one database refuse the question, and the answer a 500."""
+    await world.person("ana@example.com")
+    assert await users.find_by_email(world.database, "ana\0@example.com") is None
+    assert await users.find(world.database, "\0") is None
 
 
 async def test_a_refused_address_leaves_no_row(world: World) -> None:

@@ -1,7 +1,7 @@
 """A small world in a database: people, clients, sessions and grants, at times that a test chooses."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 
 from idp.protocol.claims import Authentication, Entitlement
 from idp.protocol.clients import Client
-from idp.store import clients, grants, open_database, sessions, users
+from idp.store import audit, clients, grants, open_database, sessions, users
 from idp.store.db import Database, Effect, Row, Statement, Transaction
 from idp.store.ids import new_id, new_secret
 from idp.store.migrate import migrate
@@ -25,6 +25,7 @@ SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelt
 IDLE = 12 * HOUR
 POOL = 5
 SECRET_KEY = "the secret key of the tests, long enough"
+ADDRESS = "192.0.2.77"
 SEED = b"a seed of exactly 32 bytes long."
 CLIENT = Client(
     client_id="",
@@ -53,6 +54,10 @@ class World:
     database: Database
     sealer: Sealer
     people: int = 0
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
+        async with self.database.transaction() as transaction:
+            await work(transaction)
 
     async def person(self, email: str | None = None, **claims: Any) -> str:
         self.people += 1
@@ -91,13 +96,17 @@ class World:
         )
         return grant_id
 
+    async def record(self, transaction: Transaction, user_id: str | None = None, **changes: Any) -> None:
+        """An audit row."""
+        row: dict[str, Any] = {"now": NOW, "event": "sign_in.failed", "personal": {"address": ADDRESS}, "details": {}}
+        row |= {"request_id": "ABCD-EFGH", "client_id": "app", "grant_id": None, "session_id": None}
+        await audit.add(transaction, self.sealer, user_id=user_id, **row | changes)
+
     async def set(self, model: type[SQLModel], key: str, **values: Any) -> None:
         """Writes columns of one row, as an operator with an SQL prompt would."""
         table = table_of(model)
-        new = {name: bindparam(f"new_{name}") for name in values}
-        statement = Statement(
-            Effect.WRITE, update(table).where(primary_key(model) == bindparam("of")).values(new)
-        )
+        new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in values}
+        statement = Statement(Effect.WRITE, update(table).where(primary_key(model) == bindparam("of")).values(new))
         async with self.database.transaction() as transaction:
             touched = await transaction.run(
                 statement, of=key, **{f"new_{name}": value for name, value in values.items()}
