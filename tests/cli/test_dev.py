@@ -1,6 +1,7 @@
 """`idp dev`: one command, three servers, and what to open printed last."""
 
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,7 +18,8 @@ from tests.provider import Provider, installed
 
 def three_free_ports() -> int:
     """The first of three neighbours that nobody uses."""
-    for port in range(20_000, 60_000, 7):
+    for _ in range(100):
+        port = 20_000 + secrets.randbelow(10_000)  # below those that the system hands out
         sockets = [socket.socket() for _ in range(3)]
         try:
             for number, each in enumerate(sockets):

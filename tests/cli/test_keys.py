@@ -62,6 +62,7 @@ def test_a_running_server_follows_a_rotation_and_refuses_no_token(tmp_path: Path
         assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_leaked_key_is_replaced_at_once(provider: Provider) -> None:
     before = states(provider)
     rotated = provider.cli("key", "rotate", "--now")

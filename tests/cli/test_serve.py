@@ -77,6 +77,7 @@ def test_a_port_in_use_is_said_in_words(here: Provider) -> None:
         assert f"Nothing can listen on 127.0.0.1, port {here.port}: Address already in use." in refusal(here, *more)
 
 
+@pytest.mark.slow
 def test_tls_needs_both_files_and_they_must_fit(here: Provider, tmp_path: Path) -> None:
     cert, _ = certificate(tmp_path)
     assert "belong together" in refusal(here, "--tls-cert", str(cert))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import httpx2
+import pytest
 
 from tests.cli.conftest import Many
 from tests.provider import Browser, Provider, authorize_url, pkce, token_request, tokens_for
@@ -103,6 +104,7 @@ def test_a_new_password_ends_every_session_and_token(provider: Provider) -> None
     assert may_sign_in(provider, client, "cy@example.test", "another long password")
 
 
+@pytest.mark.slow
 def test_a_disabled_person_is_out_until_enabled_again(provider: Provider) -> None:
     client = provider.create_client()
     provider.create_user("di@example.test", PASSWORD)
@@ -120,6 +122,7 @@ def test_a_disabled_person_is_out_until_enabled_again(provider: Provider) -> Non
     assert userinfo(provider, tokens["access_token"]).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_deleted_person_is_gone(provider: Provider) -> None:
     client = provider.create_client()
     created = provider.create_user("ed@example.test", PASSWORD)

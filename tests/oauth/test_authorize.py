@@ -1,6 +1,7 @@
 """The authorization endpoint, over HTTP."""
 
 import re
+import time
 
 import pytest
 
@@ -336,6 +337,18 @@ def test_az_10_prompt_none_never_gives_a_code_where_something_would_have_to_be_a
     assert answer_of(browser.open(app.url(prompt="none", max_age="0")))["error"] == "login_required"
     assert answer_of(browser.open(other.url(prompt="none", max_age="0")))["error"] == "login_required"
     assert "code" in answer_of(browser.open(app.url(prompt="none")))
+
+
+def test_az_13_a_session_older_than_max_age_is_asked_again(app: App) -> None:
+    """An app that wants a fresh sign-in must not get an old one, nor a new date on it."""
+    browser = Browser(app.provider.issuer)
+    first = claims_of(app.tokens(browser)["id_token"])
+    time.sleep(2.1)
+    assert answer_of(browser.open(app.url(max_age="1", prompt="none")))["error"] == "login_required"
+    assert "code" in answer_of(browser.open(app.url(max_age="60", prompt="none")))
+    second = claims_of(app.tokens(browser, max_age="1")["id_token"])
+    assert second["auth_time"] >= first["auth_time"] + 2
+    assert (second["sub"], second["sid"]) == (first["sub"], first["sid"])
 
 
 @pytest.mark.parametrize("demand", [{"prompt": "login"}, {"max_age": "0"}], ids=["prompt login", "max_age 0"])

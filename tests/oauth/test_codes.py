@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import time
 from collections import Counter
 
 import pytest
@@ -24,7 +23,7 @@ from tests.oauth.wire import (
     userinfo,
     with_services,
 )
-from tests.provider import PASSWORD, Browser, Provider, answer_of, running
+from tests.provider import Browser, Provider, answer_of
 
 
 def test_cd_02_a_code_is_worth_nothing_to_another_client(provider: Provider, app: App, ana: Browser) -> None:
@@ -275,15 +274,3 @@ def test_tk_19_who_comes_after_a_deleted_person_is_somebody_else(provider: Provi
         provider.cli("user", "delete", email)
         assert userinfo(provider, tokens["access_token"]).status_code == 401
     assert len(set(subjects)) == 2
-
-
-def test_a_code_dies_after_its_lifetime(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with running(tmp_path_factory.mktemp("short"), code_lifetime="1s") as provider:
-        provider.create_user()
-        app, browser = register(provider), Browser(provider.issuer)
-        browser.sign_in(app.url())
-        code = app.code(browser)
-        granted(app.redeem(app.code(browser)))
-        time.sleep(1.2)
-        refused(app.redeem(code), 400, "invalid_grant")
-        assert PASSWORD not in provider.log.read_text()

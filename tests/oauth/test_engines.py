@@ -1,6 +1,5 @@
 """The main flows, from the sign-in to the last refresh, on each kind of database."""
 
-import time
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -155,17 +154,3 @@ def test_everything_works_from_sign_in_to_refresh(tmp_path: Path, database_url: 
         a_service_works(provider)
         a_person_who_is_gone_has_no_tokens(provider, app)
         what_no_database_likes_breaks_nothing(provider, by_post)
-
-
-def test_az_13_a_session_older_than_max_age_is_asked_again(tmp_path: Path, database_url: str) -> None:
-    """An app that wants a fresh sign-in must not get an old one, nor a new date on it."""
-    with running(tmp_path, database_url) as provider:
-        provider.create_user()
-        app, browser = register(provider), Browser(provider.issuer)
-        first = claims_of(app.tokens(browser)["id_token"])
-        time.sleep(2.1)
-        assert answer_of(browser.open(app.url(max_age="1", prompt="none")))["error"] == "login_required"
-        assert "code" in answer_of(browser.open(app.url(max_age="60", prompt="none")))
-        second = claims_of(app.tokens(browser, max_age="1")["id_token"])
-        assert second["auth_time"] >= first["auth_time"] + 2
-        assert (second["sub"], second["sid"]) == (first["sub"], first["sid"])

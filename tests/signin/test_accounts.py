@@ -50,9 +50,9 @@ def test_se15_what_the_app_learns_is_all_about_one_person(
 ) -> None:
     proof = pkce()
     at_consent.open(authorize_url(app.client, proof.challenge))
-    waiting = page_of(at_consent)
+    waiting = path_of(at_consent)
     sign_in_as_ben(at_consent, app)
-    at_consent.open(waiting.url.path)
+    at_consent.open(waiting)
     code = answer_of(at_consent.submit("allow", action="/consent"))["code"]
     tokens = redeem(provider, app.client, code, proof.verifier).json()
     claims = jwt.decode(tokens["id_token"], options={"verify_signature": False})

@@ -6,7 +6,7 @@ import pytest
 
 from tests.provider import CALLBACK, PASSWORD, Browser, Provider, answer_of, forms, token_request, tokens_for
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
-from tests.signin.reading import count, heading_of, page_of, post, query, step_of, title_of
+from tests.signin.reading import count, heading_of, page_of, path_of, post, query, step_of, title_of
 
 CONSENTS = "SELECT count(*) FROM consents"
 
@@ -81,10 +81,10 @@ def test_prompt_consent_asks_again_and_for_everything(browser: Browser, app: App
 def test_prompt_consent_is_not_met_by_a_consent_in_another_tab(browser: Browser, app: App) -> None:
     browser.sign_in(app.url())
     browser.open(app.url(prompt="consent"))
-    waiting = page_of(browser)
+    waiting = path_of(browser)
     browser.open(app.url(prompt="consent"))
     browser.submit("allow", action="/consent")
-    browser.open(waiting.url.path)
+    browser.open(waiting)
     assert step_of(browser) == "consent"
 
 

@@ -87,11 +87,10 @@ def home_with(provider: Provider, cookie: str) -> str:
 def test_se05_on_loopback_the_port_is_in_the_name_since_cookies_ignore_ports(
     provider: Provider, browser: Browser, app: App
 ) -> None:
-    first = browser.http.get(app.url())
+    first = browser.open(app.url())
     assert set_cookies(first) == {
         f"idp_browser_{provider.port}": {"path": "/", "httponly": "", "samesite": "lax", "max-age": "34560000"}
     }
-    browser.open(first.headers["location"])
     browser.submit(username=EMAIL)
     form = forms(page_of(browser).text)[0]
     signed_in = browser.http.post(form.action, data=form.fields | {"password": PASSWORD})

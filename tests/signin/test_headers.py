@@ -64,7 +64,8 @@ def step(browser: Browser, app: App) -> httpx2.Response:
 
 
 def redirect(browser: Browser, app: App) -> httpx2.Response:
-    return browser.http.get(app.url())
+    identify(browser, app)
+    return browser.http.get(f"{path_of(browser)}/identify")
 
 
 def redirect_to_app(browser: Browser, app: App) -> httpx2.Response:

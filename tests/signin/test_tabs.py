@@ -148,14 +148,20 @@ def test_the_link_to_begin_here_repeats_the_request(provider: Provider, browser:
     assert offered == sent | {"response_mode": ["query"]}
 
 
-def test_a_browser_that_keeps_no_cookie_is_told_so_and_sent_in_no_circle(provider: Provider, app: App) -> None:
-    url, hops = app.url(), 0
-    while True:
-        answer = httpx2.get(f"{provider.issuer}{url}", timeout=30)
-        if not answer.is_redirect:
-            break
-        url, hops = answer.headers["location"], hops + 1
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_browser_that_keeps_no_cookie_is_told_so_and_sent_in_no_circle(
+    provider: Provider, app: App, by_link: bool
+) -> None:
+    browser, hops = Browser(provider.issuer), 0
+    browser.open(app.url())
+    browser.http.cookies.clear()
+    path, form = path_of(browser), forms(page_of(browser).text)[0]
+    fields = form.fields | {"username": EMAIL}
+    answer = browser.http.get(path) if by_link else post(browser, form.action, **fields)
+    while answer.is_redirect:
+        hops += 1
         assert hops <= 3
+        answer = httpx2.get(provider.issuer + answer.headers["location"], timeout=30)
     assert (answer.status_code, heading_of(answer)) == (400, "Your browser does not keep our cookie")
     assert reference_in(answer) == answer.headers["x-request-id"]
 
