@@ -99,7 +99,7 @@ def create_app(
             await close_services(services)
 
     starlette = _App(
-        routes=[*routes.API, *routes.PAGES, *more_routes],
+        routes=[*routes.PAGES, *routes.API, *more_routes],
         lifespan=lifespan,
         exception_handlers={HTTPException: _refuse},
     )

@@ -6,15 +6,17 @@ the JWKS, so that no client ever sees a signature by a key it does not have.
 """
 
 import asyncio
+import base64
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
+from joserfc.jws import JWSRegistry
 
 from idp.settings import Settings
 from idp.store import keys as stored_keys
@@ -36,6 +38,20 @@ class RotatedElsewhere(Exception):
     """Somebody else rotated at the same moment."""
 
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+_RS256 = JWSRegistry.algorithms[ALGORITHM]
+
+
+def _base64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+@lru_cache(maxsize=64)
+def _header(kid: str, typ: str) -> bytes:
+    """The same for every token of a key, so it is written once."""
+    return _base64url(_to_json({"alg": ALGORITHM, "kid": kid, "typ": typ}).encode())
+
+
 @dataclass(frozen=True)
 class Ring:
     """The keys as one worker uses them. `jwks` is the document as it is served; `states` tells whether they changed."""
@@ -54,8 +70,10 @@ class Keys:
         self.ring = ring
 
     def sign(self, claims: dict[str, Any], typ: str) -> str:
+        """A compact JWS (RFC 7515 section 3.1). The key is named, and the algorithm is never anybody's choice."""
         ring = self.ring
-        return jwt.encode({"alg": ALGORITHM, "kid": ring.kid, "typ": typ}, claims, ring.signer)
+        signing_input = _header(ring.kid, typ) + b"." + _base64url(_to_json(claims).encode())
+        return (signing_input + b"." + _base64url(_RS256.sign(signing_input, ring.signer))).decode()
 
     async def reload(self, database: Database, sealer: Sealer) -> bool:
         """Whether the ring changed. Reads a few columns; opens keys only where something did."""

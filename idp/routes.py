@@ -24,12 +24,12 @@ API: tuple[BaseRoute, ...] = (
 )
 # For people.
 PAGES: tuple[BaseRoute, ...] = (
+    Route("/signin/{attempt}/identify", posted(pages.identify), methods=["POST"]),
+    Route("/signin/{attempt}/password", posted(pages.password), methods=["POST"]),
     Route("/authorize", authorize(begin), methods=["GET", "POST"]),
     Route("/authorize/{request}", stored(begin)),
     Route("/signin/{attempt}", shown(pages.show)),
     Route("/signin/{attempt}/step", shown(pages.step, over=pages.step_of_none)),
-    Route("/signin/{attempt}/identify", posted(pages.identify), methods=["POST"]),
-    Route("/signin/{attempt}/password", posted(pages.password), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
     Route("/signin/{attempt}/forget", posted(pages.forget), methods=["POST"]),

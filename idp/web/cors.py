@@ -47,7 +47,7 @@ def open_to_all(response: Response) -> Response:
 async def for_registered(request: Request, response: Response) -> Response:
     """Lets the page of a registered app read the answer; `null` and everybody else may not."""
     asked = request.headers.get("origin")
-    response.headers["Vary"] = "Origin"
+    response.raw_headers.append((b"vary", b"Origin"))
     if asked is not None and await request.app.state.origins.includes(asked):
         response.headers["Access-Control-Allow-Origin"] = asked
         response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, X-Request-Id"

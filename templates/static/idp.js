@@ -50,7 +50,7 @@ const look = async () => {
   if (document.hidden) return;
   try {
     const { step } = await (await fetch(page.dataset.stepUrl)).json();
-    if (step !== page.dataset.step) location.reload();
+    if (step !== page.dataset.step) location.replace(page.dataset.stepUrl.slice(0, -"/step".length));
   } catch {}
 };
 if (page) {

@@ -1,0 +1,152 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.chrome import Windows, launched
+from tests.browser.sites import Site, site
+from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, Provider, authorize_url, pkce, running
+
+
+@dataclass(frozen=True)
+class Development:
+    """What `idp dev` serves."""
+
+    provider: str
+    app: str
+    api: str
+    email: str
+    password: str
+
+
+@dataclass(frozen=True)
+class App:
+    """A registered app and the website it is."""
+
+    provider: Provider
+    client: dict[str, Any]
+    site: Site
+
+    def url(self, **parameters: str) -> str:
+        """An authorization request, as the address of a page."""
+        return self.provider.issuer + authorize_url(self.client, pkce().challenge, **parameters)
+
+
+# Of one file each: while Playwright runs, nothing else in its process can run an event loop.
+@pytest.fixture(scope="module")
+def chrome(chromium: str) -> Iterator[Browser]:
+    with launched(chromium) as chrome:
+        yield chrome
+
+
+@pytest.fixture
+def windows(chrome: Browser) -> Iterator[Windows]:
+    """Nothing may stand in the console of any of them in the end: no error, and no violation of a policy."""
+    windows = Windows(chrome)
+    try:
+        yield windows
+    finally:
+        windows.close()
+    assert windows.reports == []
+
+
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def javascript(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def page(windows: Windows) -> Page:
+    return windows.page()
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A provider as it is in production, with the person Ana."""
+    with running(tmp_path_factory.mktemp("browser"), name="Example sign-in") as provider:
+        provider.create_user()
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def app(provider: Provider) -> Iterator[App]:
+    with site() as served:
+        yield App(provider, provider.create_client(redirect_uri=f"{served.origin}/callback"), served)
+
+
+def three_free_ports() -> int:
+    """The first of three ports in a row that nobody listens on."""
+    for port in range(20000, 30000, 10):
+        try:
+            for each in range(port, port + 3):
+                with socket.socket() as listener:
+                    listener.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        return port
+    raise RuntimeError("no three free ports in a row")
+
+
+@pytest.fixture(scope="session")
+def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Development]:
+    folder: Path = tmp_path_factory.mktemp("dev")
+    port = three_free_ports()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    environment |= CHEAP_PASSWORDS | {"IDP_DATA_DIR": str(folder / "data")}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "idp", "dev", "--port", str(port)],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        urls = [f"http://localhost:{each}" for each in range(port, port + 3)]
+        for url in urls:
+            wait_for(url, process, folder / "log")
+        drawn = json.loads((folder / "data" / "development.json").read_text())
+        yield Development(*urls, EMAIL, drawn["password"])
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            httpx2.get(url, timeout=2)
+        except httpx2.HTTPError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"it did not start:\n{log.read_text()}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def sign_in(page: Page, email: str = EMAIL, password: str = PASSWORD) -> None:
+    """From the first page to the consent page, if there is one, or to the app."""
+    if page.locator("form[action$='/identify']").count():
+        page.locator("#username").fill(email)
+        page.locator("#continue").click()
+    page.locator("form[action$='/password'] #password").fill(password)
+    page.locator("#continue").click()
+    page.wait_for_load_state()
+
+
+def allow(page: Page) -> None:
+    if page.locator("#allow").count():
+        page.locator("#allow").click()
+        page.wait_for_load_state()

@@ -1,0 +1,135 @@
+"""A tab that waits notices that the person signed in in another one, and goes on; a form that stays can be sent again."""
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.chrome import Windows
+from tests.browser.conftest import App, allow, sign_in
+
+FOCUS = "window.dispatchEvent(new Event('focus'))"
+
+
+@pytest.fixture
+def person(windows: Windows, app: App) -> BrowserContext:
+    """Somebody who has allowed the app what it asks for, and is signed out."""
+    context = windows.context()
+    page = context.new_page()
+    page.goto(app.url())
+    sign_in(page)
+    allow(page)
+    page.goto(app.provider.issuer)
+    page.locator("#sign-out").click()
+    page.close()
+    return context
+
+
+def waiting_at(context: BrowserContext, app: App, step: str, **parameters: str) -> Page:
+    page = context.new_page()
+    page.goto(app.url(**parameters))
+    if step == "password":
+        page.locator("#username").fill("ana@example.test")
+        page.locator("#continue").click()
+        page.locator("form[action$='/password']").wait_for()
+    return page
+
+
+@pytest.mark.parametrize("step", ["identify", "password"])
+def test_a_waiting_tab_goes_on_when_it_is_looked_at(person: BrowserContext, app: App, step: str) -> None:
+    waiting = waiting_at(person, app, step, state="waiting")
+    other = waiting_at(person, app, "identify")
+    sign_in(other)
+    other.wait_for_url(f"{app.site.origin}/callback**")
+    waiting.bring_to_front()
+    waiting.evaluate(FOCUS)
+    waiting.wait_for_url(f"{app.site.origin}/callback?*state=waiting*")
+
+
+def test_a_waiting_tab_that_has_still_something_to_ask_asks_it(person: BrowserContext, app: App) -> None:
+    waiting = waiting_at(person, app, "identify", prompt="consent")
+    other = waiting_at(person, app, "identify")
+    sign_in(other)
+    other.wait_for_url(f"{app.site.origin}/callback**")
+    waiting.evaluate(FOCUS)
+    expect(waiting.locator("#allow")).to_be_visible()
+
+
+def test_a_tab_that_asks_for_a_fresh_password_goes_on_after_one_in_another_tab(
+    person: BrowserContext, app: App
+) -> None:
+    first = waiting_at(person, app, "identify")
+    sign_in(first)
+    first.wait_for_url(f"{app.site.origin}/callback**")
+    waiting = waiting_at(person, app, "identify", prompt="login", state="waiting")
+    other = waiting_at(person, app, "identify", prompt="login")
+    sign_in(other)
+    other.wait_for_url(f"{app.site.origin}/callback**")
+    waiting.evaluate(FOCUS)
+    waiting.wait_for_url(f"{app.site.origin}/callback?*state=waiting*")
+
+
+def test_a_tab_in_which_nothing_changed_stays_as_it_is(person: BrowserContext, app: App) -> None:
+    waiting = waiting_at(person, app, "identify")
+    waiting.locator("#username").fill("half an addr")
+    waiting.evaluate(FOCUS)
+    waiting.wait_for_timeout(300)
+    assert waiting.locator("#username").input_value() == "half an addr"
+
+
+def test_a_copy_of_a_tab_whose_sign_in_is_done_goes_on_too(person: BrowserContext, app: App) -> None:
+    """Two tabs of one attempt: the second gets an answer of its own."""
+    first = waiting_at(person, app, "password")
+    second = person.new_page()
+    second.goto(first.url)
+    sign_in(first)
+    first.wait_for_url(f"{app.site.origin}/callback**")
+    second.evaluate(FOCUS)
+    second.wait_for_url(f"{app.site.origin}/callback**")
+
+
+def test_ten_tabs_all_end_at_the_app(person: BrowserContext, app: App) -> None:
+    tabs = [waiting_at(person, app, "identify", state=f"tab-{number}") for number in range(10)]
+    sign_in(tabs[0])
+    for number, tab in enumerate(tabs):
+        if number:
+            tab.evaluate(FOCUS)
+        tab.wait_for_url(f"{app.site.origin}/callback?*state=tab-{number}&*")
+
+
+def test_back_from_the_app_ends_in_a_working_page(person: BrowserContext, app: App) -> None:
+    page = waiting_at(person, app, "identify")
+    sign_in(page)
+    page.wait_for_url(f"{app.site.origin}/callback**")
+    page.go_back()
+    page.wait_for_load_state()
+    assert page.locator("h1").count() == 1
+    page.goto(app.url())
+    page.wait_for_url(f"{app.site.origin}/callback**")
+
+
+def test_back_and_forward_within_the_sign_in(person: BrowserContext, app: App) -> None:
+    page = waiting_at(person, app, "password")
+    page.go_back()
+    page.go_forward()
+    page.locator("#password").wait_for()
+    sign_in(page)
+    page.wait_for_url(f"{app.site.origin}/callback**")
+
+
+def test_back_to_the_first_page_and_another_name(person: BrowserContext, app: App) -> None:
+    page = waiting_at(person, app, "identify")
+    page.locator("#username").fill("someone@example.test")
+    page.locator("#continue").click()
+    page.locator("form[action$='/password']").wait_for()
+    page.go_back()
+    page.locator("#username").wait_for()
+    if page.locator("form[action$='/identify']").count():
+        page.locator("#username").fill("ana@example.test")
+        page.locator("#continue").click()
+    else:
+        page.get_by_role("button", name="Not you?").click()
+        page.locator("#username").fill("ana@example.test")
+        page.locator("#continue").click()
+    assert page.locator("#username").input_value() == "ana@example.test"
+    page.locator("form[action$='/password'] #password").fill("correct horse battery staple")
+    page.locator("#continue").click()
+    page.wait_for_url(f"{app.site.origin}/callback**")
