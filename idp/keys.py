@@ -125,7 +125,9 @@ async def rotate(database: Database, sealer: Sealer, settings: Settings, now: da
     current = next(key for key in found if key.state == "current")
     ready = coming.created_at + settings.jwks_max_age + RELOAD_EVERY
     if now < ready and not early:
-        message = f"the next key is published since {coming.created_at:%H:%M:%S} UTC and may be used from {ready:%H:%M:%S} UTC on"
+        message = (
+            f"the next key was published at {coming.created_at:%H:%M:%S} UTC and may sign from {ready:%H:%M:%S} UTC on"
+        )
         raise RotationTooEarly(message)
     async with database.transaction() as transaction:
         transaction.durable()
@@ -138,7 +140,7 @@ async def rotate(database: Database, sealer: Sealer, settings: Settings, now: da
 
 
 def _published_after(settings: Settings) -> timedelta:
-    """How long a retired key is still needed: a worker may sign with it until it reloads, and then tokens must expire."""
+    """How long a retired key is needed: a worker may sign with it until it reloads, and then its tokens must expire."""
     longest = max(settings.access_token_lifetime, settings.id_token_lifetime)
     return longest + settings.jwks_max_age + RELOAD_EVERY + CLOCK_SKEW
 

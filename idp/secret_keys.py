@@ -18,7 +18,10 @@ def secret_keys(settings: Settings) -> tuple[str, ...]:
     _create(path)
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
-        message = f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`, and rotate the key if others have an account here."
+        message = (
+            f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`, "
+            "and rotate the key if others have an account here."
+        )
         raise SettingsError(message)
     found = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     if not found:

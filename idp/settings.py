@@ -46,6 +46,11 @@ def _listed(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _number(value: object) -> object:
+    """A Literal of numbers takes no text, which is all that an environment holds."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
@@ -90,7 +95,9 @@ class Settings(BaseSettings):
     )
     access_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an access token is valid.")
     id_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an ID token is valid.")
-    signing_key_bits: Literal[2048, 3072] = Field(2048, description="The size of new RSA signing keys.")
+    signing_key_bits: Annotated[Literal[2048, 3072], BeforeValidator(_number)] = Field(
+        2048, description="The size of new RSA signing keys."
+    )
     jwks_max_age: Duration = Field(
         timedelta(minutes=5),
         description="How long others may cache the JWKS; a key is published at least so long before use.",

@@ -57,7 +57,7 @@ def run(port: int, host: str, *, allow_remote: bool) -> None:
     """Serves until it is interrupted. Raises NotLoopback, PortTaken or SettingsError."""
     if host not in LOOPBACK_HOSTS and not allow_remote:
         raise NotLoopback(
-            f"Development mode listens on loopback only, not on {host}: it has a known user and shows what it should hide. "
+            f"Development mode listens on loopback only, not on {host}: it has a known user. "
             "If you are sure, add --allow-remote."
         )
     issuer = f"http://localhost:{port}"
@@ -74,8 +74,7 @@ def _listening(host: str, port: int) -> Iterator[list[list[socket.socket]]]:
     """The sockets of the three servers, bound before anything is made, so that a taken port is said at once."""
     opened: list[list[socket.socket]] = []
     try:
-        for each in (port, port + 1, port + 2):
-            opened.append(_bind(host, each))
+        opened.extend(_bind(host, each) for each in (port, port + 1, port + 2))
         yield opened
     finally:
         for listener in (listener for listeners in opened for listener in listeners):
@@ -151,7 +150,7 @@ def _stop(servers: list[_Server]) -> None:
 
 async def _announce(servers: list[_Server], settings: Settings, demo: Demo) -> None:
     while not all(server.started for server in servers):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # uvicorn tells it by a flag alone
     click.echo(
         "\n".join(
             (

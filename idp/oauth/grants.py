@@ -1,4 +1,4 @@
-"""The grants as the token endpoint runs them: take from the store, check by the rule book, record, and say what to issue."""
+"""The grants as the token endpoint runs them: take, check by the rule book, record, and say what to issue."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping

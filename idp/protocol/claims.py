@@ -34,7 +34,7 @@ class Authentication:
 
 @dataclass(frozen=True)
 class Entitlement:
-    """What a grant gives, and so what its tokens say. `sub` and `authentication` are None where no person is involved."""
+    """What a grant gives, and so what its tokens say. Without a person `sub` and `authentication` are None."""
 
     client_id: str
     scope: tuple[str, ...]

@@ -14,7 +14,7 @@ AUTH_METHODS = (BASIC, POST, NONE)
 
 @dataclass(frozen=True)
 class Profile:
-    """A row of the table of profiles: what a confidential client of this profile must do. Public ones need PKCE always."""
+    """A row of the table of profiles: what a confidential client must do. Public ones need PKCE always."""
 
     pkce_required: bool
 

@@ -1,4 +1,4 @@
-"""The one verifier for every JWT that is read: fixed algorithms, key policy, type and claims; everything else is refused."""
+"""The one verifier for every JWT that is read: fixed algorithms, key policy, type and claims; all else is refused."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def verify(token: str, keys: KeySet, *, typ: str, issuer: str, audience: str | N
         return _verify(token, keys, typ=typ, issuer=issuer, audience=audience, now=now)
     except InvalidToken:
         raise
-    except Exception as error:  # joserfc lets ValueError, RecursionError and others through
+    except Exception as error:  # noqa: BLE001  # joserfc lets ValueError, RecursionError and others through
         raise InvalidToken("The token is not valid.", f"{type(error).__name__}: {str(error)[:200]}") from None
 
 
@@ -34,6 +34,8 @@ def _verify(token: str, keys: KeySet, *, typ: str, issuer: str, audience: str | 
     header = jws.extract_compact(token.encode("ascii")).headers()
     if str(header.get("typ", "")).lower().removeprefix("application/") != typ.lower():
         raise InvalidToken("The token is not valid.", f"typ is not {typ}")
+    if "crit" in header:  # RFC 7515 section 4.1.11: no extension is understood here
+        raise InvalidToken("The token is not valid.", "crit is not supported")
     decoded = decode(token, _key(keys, header.get("kid")), algorithms=list(ALGORITHMS))
     claims = dict(decoded.claims)
     for name in ("exp", "iat", "nbf"):

@@ -13,7 +13,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 def check_challenge(challenge: str | None, method: str | None, *, required: bool) -> str | None:
-    """The challenge of an authorization request (RFC 7636 section 4.3); plain does not exist (RFC 9700 section 2.1.1)."""
+    """The challenge of a request (RFC 7636 section 4.3); plain does not exist (RFC 9700 section 2.1.1)."""
     if challenge is None:
         if method is not None:
             raise InvalidRequest("The parameter code_challenge is missing, but code_challenge_method was sent.")

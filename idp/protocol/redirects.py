@@ -74,7 +74,7 @@ def _same(client: Client, registered: str, received: str) -> bool:
 
 
 def check_registration(uri: str, *, public: bool) -> None:
-    """Raises InvalidRedirectUri for a URI that may not be registered (RFC 9700 section 2.1, RFC 8252 sections 7 and 8.4)."""
+    """Raises InvalidRedirectUri for one that may not be registered (RFC 9700 section 2.1, RFC 8252 sections 7, 8.4)."""
     reason = _objection(uri, public=public)
     if reason:
         raise InvalidRedirectUri("The redirect URI cannot be registered.", f"{uri[:300]!r}: {reason}")

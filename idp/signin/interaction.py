@@ -86,8 +86,9 @@ async def restart(old: Interaction, typed: str | None = None) -> Response:
 
 
 async def settle(transaction: Transaction, interaction: Interaction) -> str | None:
-    """The end of every post, in the transaction of what it recorded: saves the attempt, and where nothing is left to
-    ask marks it done and makes the code. None where something is left, or another request was faster.
+    """The end of every post, in the transaction of what it recorded: saves the attempt, makes the code if it is done.
+
+    None where something is left to ask, or another request of the attempt was faster.
     """
     services, attempt = interaction.services, interaction.attempt
     done = await interaction.step(transaction) is Step.DONE

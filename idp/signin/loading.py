@@ -138,7 +138,7 @@ def _browser(request: Request, services: Services, attempt: Attempt) -> str:
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
     if browser is None:
         raise Halt(problems.NO_COOKIES)
-    if hash_of(browser) != attempt.browser_hash:
+    if not hmac.compare_digest(hash_of(browser), attempt.browser_hash):
         raise Halt(problems.OTHER_BROWSER.with_link(_again(attempt), "Begin here"))
     return browser
 

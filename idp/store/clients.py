@@ -16,7 +16,7 @@ from idp.store.tables import ClientRow, ClientSecret, table_of
 _CLIENTS = table_of(ClientRow)
 _SECRETS = table_of(ClientSecret)
 
-# Lists stay JSON text here: `_parsed` remembers what each text means, so that a hot client is read but not parsed again.
+# Lists stay JSON text here: `_parsed` remembers what each text means, so a hot client is read but not parsed again.
 _COLUMNS = (
     *(_CLIENTS.c.client_id, _CLIENTS.c.client_name, _CLIENTS.c.token_endpoint_auth_method),
     type_coerce(_CLIENTS.c.redirect_uris, Text).label("redirect_uris"),

@@ -109,7 +109,7 @@ class Connection(ABC):
 
 
 class Runner(Connection):
-    """A connection that writes too: a transaction, or the database for one statement that is a transaction of its own."""
+    """A connection that writes too: a transaction, or the database for one statement on its own."""
 
     @abstractmethod
     async def run(self, statement: Statement, /, **values: Any) -> int:

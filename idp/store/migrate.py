@@ -97,7 +97,7 @@ def _run(url: str, work: Callable[[Connection], None]) -> None:
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
-        message = "PostgreSQL needs its driver: pip install 'idp[postgres]'"
+        message = "PostgreSQL needs its driver: install this package with its extra `postgres`, or asyncpg"
         raise StoreUnavailable(message) from None
     except (SQLAlchemyError, OSError) as error:
         message = f"the database cannot be reached: {error}"

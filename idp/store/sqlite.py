@@ -207,7 +207,7 @@ def _wal(path: Path) -> Path:
 
 
 def _sync(path: Path) -> None:
-    """What synchronous=FULL adds to a commit: the log is on the disk. A checkpoint that was faster synced it already."""
+    """What synchronous=FULL adds to a commit: the log is on the disk. A faster checkpoint synced it already."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

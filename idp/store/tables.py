@@ -173,7 +173,7 @@ class ClientSecret(SQLModel, table=True):
 
 
 class Handle(SQLModel, table=True):
-    """Something that is taken once: the hash of its secret, and what it stands for. A used row stays until it is pruned."""
+    """Something that is taken once: the hash of its secret, and what it stands for. A used row stays for a while."""
 
     __tablename__ = "handles"
     hash: str = Field(primary_key=True)
@@ -243,7 +243,7 @@ class Consent(SQLModel, table=True):
 
 
 class Grant(SQLModel, table=True):
-    """What a code gave, and with a seed the whole family of its refresh tokens. Ending this row ends every token of it."""
+    """What a code gave, and with a seed the whole family of its refresh tokens. Ending it ends every token."""
 
     __tablename__ = "grants"
     __table_args__ = (Index("ix_grants_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),)

@@ -14,7 +14,7 @@ _MAX_VALUE = 128
 
 
 def name(settings: Settings, purpose: str) -> str:
-    """`__Host-` keeps other hosts from setting it; on loopback http, which has no Secure, the port keeps servers apart."""
+    """`__Host-` keeps other hosts from setting it; on loopback http, without Secure, the port keeps servers apart."""
     return f"__Host-idp_{purpose}" if settings.secure else f"idp_{purpose}_{settings.issuer_port}"
 
 

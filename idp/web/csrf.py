@@ -16,7 +16,7 @@ class Forged(Exception):
 def token(services: Services, subject: str, browser: str, person: str = "") -> str:
     """`subject` is the attempt or session that the form acts on; `person` whom the page was shown to."""
     key = services.sealer.subkey("csrf")
-    digest = hmac.digest(key, "\x1f".join((subject, browser, person)).encode(), hashlib.sha256)
+    digest = hmac.digest(key, f"{subject}\x1f{browser}\x1f{person}".encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""The one layer in front of everything: a reference, limits, headers that every answer has, one log line, no bare failure."""
+"""The one layer in front of everything: a reference, limits, headers, one log line, and no bare failure."""
 
 import secrets
 import time
@@ -68,7 +68,7 @@ class Front:
             await self._app(scope, _limited(scope, receive), answer)
         except ClientDisconnect:
             pass  # nobody is left to answer
-        except Exception as error:  # whatever it is, the person gets a page and the log the reason
+        except Exception as error:  # noqa: BLE001  # whatever it is, the person gets a page and the log the reason
             await self._fail(scope, receive, answer, error)
         self._log(scope, answer.status, reference, time.perf_counter() - began)
 

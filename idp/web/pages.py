@@ -61,7 +61,7 @@ def page(
     status: int = 200,
     form_action: str | None = "'self'",
 ) -> Response:
-    """A page. `form_action` None is for pages whose post may end at an app: Chromium holds it against every redirect."""
+    """A page. `form_action` None is for pages whose post may end at an app: Chromium judges every redirect by it."""
     services = services_of(request)
     common = {
         "site_name": services.settings.site_name,
@@ -73,8 +73,13 @@ def page(
 
 
 def exact_target(uri: str) -> str:
-    """A URI as a CSP source: no query, and nothing that would end the source."""
+    """A URI as a CSP source: no query, and nothing that would end the source.
+
+    Only the scheme where a source cannot name more: an IPv6 address, or an app's own scheme.
+    """
     parts = urlsplit(uri)
+    if "[" in parts.netloc or not parts.netloc:
+        return f"{parts.scheme}:"
     return f"{parts.scheme}://{parts.netloc}{quote(parts.path, safe='/%:@!$&()*+=~-._')}"
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -16,7 +16,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30_000
+PATIENCE = 15_000  # milliseconds
 OpenContext = Callable[..., BrowserContext]
 
 
@@ -34,12 +34,16 @@ class Windows:
         context.set_default_timeout(PATIENCE)
         context.on("console", self._console)
         context.on("weberror", lambda error: self.reports.append(f"error: {error.error}"))
-        context.on("dialog", lambda dialog: (self.reports.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        context.on("dialog", self._dialog)
         self.contexts.append(context)
         return context
 
     def page(self, **options: Any) -> Page:
         return self.context(**options).new_page()
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.reports.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _console(self, message: ConsoleMessage) -> None:
         # An answer that is an error is no fault of the page.

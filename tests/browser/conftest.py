@@ -113,11 +113,11 @@ def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Developmen
             start_new_session=True,
         )
     try:
-        urls = [f"http://localhost:{each}" for each in range(port, port + 3)]
-        for url in urls:
+        provider, app, api = (f"http://localhost:{each}" for each in range(port, port + 3))
+        for url in (provider, app, api):
             wait_for(url, process, folder / "log")
         drawn = json.loads((folder / "data" / "development.json").read_text())
-        yield Development(*urls, EMAIL, drawn["password"])
+        yield Development(provider, app, api, EMAIL, drawn["password"])
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
@@ -136,17 +136,25 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             return
 
 
+def press(page: Page, selector: str) -> None:
+    """Presses a button and waits for the page that it leads to."""
+    with page.expect_navigation():
+        page.locator(selector).click()
+
+
+def name_oneself(page: Page, email: str = EMAIL) -> None:
+    page.locator("#username").fill(email)
+    press(page, "#continue")
+
+
 def sign_in(page: Page, email: str = EMAIL, password: str = PASSWORD) -> None:
     """From the first page to the consent page, if there is one, or to the app."""
     if page.locator("form[action$='/identify']").count():
-        page.locator("#username").fill(email)
-        page.locator("#continue").click()
-    page.locator("form[action$='/password'] #password").fill(password)
-    page.locator("#continue").click()
-    page.wait_for_load_state()
+        name_oneself(page, email)
+    page.locator("#password").fill(password)
+    press(page, "#continue")
 
 
 def allow(page: Page) -> None:
     if page.locator("#allow").count():
-        page.locator("#allow").click()
-        page.wait_for_load_state()
+        press(page, "#allow")

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+BEGINNING = "<!doctype html><link rel=icon href='data:,'>"  # no browser asks for /favicon.ico then
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -47,7 +49,7 @@ def site() -> Iterator[Site]:
             self.send_response(302 if target else 200)
             if target:
                 self.send_header("Location", target)
-            body = served.pages.get(path, f"<!doctype html><title>{path}</title><h1>The app</h1>").encode()
+            body = served.pages.get(path, f"{BEGINNING}<title>{path}</title><h1>The app</h1>").encode()
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, allow, sign_in
-from tests.browser.sites import Site, site
+from tests.browser.sites import BEGINNING, Site, site
 
 
 @pytest.fixture
@@ -69,8 +69,7 @@ def test_cs10_also_where_the_password_is_the_last_that_is_asked(windows: Windows
     sign_in(page)
     allow(page)
     page.goto(app.url(prompt="login"))
-    page.locator("#password").fill("correct horse battery staple")
-    page.locator("#continue").click()
+    sign_in(page)
     page.wait_for_url(f"{elsewhere.origin}/welcome")
 
 
@@ -90,11 +89,11 @@ def test_coming_back_to_a_form_post_waits_for_the_person(windows: Windows, app: 
 def test_the_window_that_opened_a_sign_in_hears_from_it(windows: Windows, app: App) -> None:
     """A pop-up keeps its opener on every page of the sign-in and at the callback."""
     app.site.pages["/callback"] = (
-        "<!doctype html><title>Done</title><script>"
+        f"{BEGINNING}<title>Done</title><script>"
         "opener.postMessage(location.search, location.origin); document.title = 'Told'</script>"
     )
     app.site.pages["/start"] = (
-        "<!doctype html><title>Start</title><button>Sign in</button><script>"
+        f"{BEGINNING}<title>Start</title><button>Sign in</button><script>"
         "const heard = new Promise((tell) => addEventListener('message', (event) => tell(event.data)));"
         "document.querySelector('button').onclick = () => open('about:blank', 'popup', 'popup')</script>"
     )
@@ -105,13 +104,10 @@ def test_the_window_that_opened_a_sign_in_hears_from_it(windows: Windows, app: A
     popup = opened.value
     popup.goto(app.url(prompt="consent"))
     assert popup.evaluate("window.opener !== null")
-    popup.locator("#username").fill("ana@example.test")
-    popup.locator("#continue").click()
-    popup.locator("#password").fill("wrong")
-    popup.locator("#continue").click()
+    sign_in(popup, password="wrong")
     assert popup.evaluate("window.opener !== null")
-    popup.locator("#password").fill("correct horse battery staple")
-    popup.locator("#continue").click()
+    sign_in(popup)
+    assert popup.evaluate("window.opener !== null")
     popup.locator("#allow").click()
     expect(popup).to_have_title("Told")
     assert "code=" in page.evaluate("heard")

@@ -1,10 +1,10 @@
-"""A tab that waits notices that the person signed in in another one, and goes on; a form that stays can be sent again."""
+"""A tab that waits notices that the person signed in in another one and goes on; back and forward lead on, too."""
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.chrome import Windows
-from tests.browser.conftest import App, allow, sign_in
+from tests.browser.conftest import App, allow, name_oneself, press, sign_in
 
 FOCUS = "window.dispatchEvent(new Event('focus'))"
 
@@ -18,7 +18,7 @@ def person(windows: Windows, app: App) -> BrowserContext:
     sign_in(page)
     allow(page)
     page.goto(app.provider.issuer)
-    page.locator("#sign-out").click()
+    press(page, "#sign-out")
     page.close()
     return context
 
@@ -27,9 +27,7 @@ def waiting_at(context: BrowserContext, app: App, step: str, **parameters: str) 
     page = context.new_page()
     page.goto(app.url(**parameters))
     if step == "password":
-        page.locator("#username").fill("ana@example.test")
-        page.locator("#continue").click()
-        page.locator("form[action$='/password']").wait_for()
+        name_oneself(page)
     return page
 
 
@@ -117,19 +115,10 @@ def test_back_and_forward_within_the_sign_in(person: BrowserContext, app: App) -
 
 def test_back_to_the_first_page_and_another_name(person: BrowserContext, app: App) -> None:
     page = waiting_at(person, app, "identify")
-    page.locator("#username").fill("someone@example.test")
-    page.locator("#continue").click()
-    page.locator("form[action$='/password']").wait_for()
+    name_oneself(page, "someone@example.test")
     page.go_back()
     page.locator("#username").wait_for()
-    if page.locator("form[action$='/identify']").count():
-        page.locator("#username").fill("ana@example.test")
-        page.locator("#continue").click()
-    else:
-        page.get_by_role("button", name="Not you?").click()
-        page.locator("#username").fill("ana@example.test")
-        page.locator("#continue").click()
-    assert page.locator("#username").input_value() == "ana@example.test"
-    page.locator("form[action$='/password'] #password").fill("correct horse battery staple")
-    page.locator("#continue").click()
+    if page.locator("form[action$='/password']").count():
+        press(page, "button[form=switch]")
+    sign_in(page)
     page.wait_for_url(f"{app.site.origin}/callback**")

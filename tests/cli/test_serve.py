@@ -168,7 +168,7 @@ def test_a_database_that_cannot_be_had_is_said_in_words(here: Provider, tmp_path
     without.mkdir()
     (without / "asyncpg.py").write_text('raise ModuleNotFoundError("no driver", name="asyncpg")\n')
     here.environment["PYTHONPATH"] = str(without)
-    assert "PostgreSQL needs its driver: pip install 'idp[postgres]'" in refusal(here)
+    assert "PostgreSQL needs its driver: install this package with its extra `postgres`" in refusal(here)
 
 
 def test_a_postgres_database_that_does_not_exist_is_said_in_words(here: Provider, postgres_url: str) -> None:

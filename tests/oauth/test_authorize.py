@@ -60,7 +60,7 @@ REFUSALS = {
     "max_age a word": ({"max_age": "abc"}, "invalid_request"),
     "max_age a fraction": ({"max_age": "1.5"}, "invalid_request"),
     "max_age astronomical": ({"max_age": "1" + "0" * 30}, "invalid_request"),
-    "max_age in other digits": ({"max_age": "１２"}, "invalid_request"),  # noqa: RUF001  # that is the attack
+    "max_age in other digits": ({"max_age": "１２"}, "invalid_request"),  # that is the attack
     "response_mode fragment": ({"response_mode": "fragment"}, "invalid_request"),
     "response_mode query.jwt": ({"response_mode": "query.jwt"}, "invalid_request"),
     "response_mode web_message": ({"response_mode": "web_message"}, "invalid_request"),

@@ -102,6 +102,15 @@ def test_tk_22_the_published_keys_have_no_private_member(provider: Provider) -> 
         assert len(base64.urlsafe_b64decode(key["n"] + "==")) == 256
 
 
+def test_tk_22_a_key_that_somebody_may_not_have_seen_is_not_taken_into_use(provider: Provider) -> None:
+    """An operator rotates twice in a hurry: whoever cached the keys would refuse what the newest one signs."""
+    before = send("GET", f"{provider.issuer}/jwks").content
+    done = provider.run("key", "rotate", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Not rotated" in done.stderr
+    assert send("GET", f"{provider.issuer}/jwks").content == before
+
+
 @pytest.mark.parametrize("path", ["/nowhere", "/.well-known/", "/.well-known/nothing", "/tokens", "/jwks/", "/token/"])
 def test_what_is_not_there_is_404_and_redirects_nowhere(provider: Provider, path: str) -> None:
     answer = send("GET", provider.issuer + path)

@@ -91,7 +91,9 @@ def test_the_type_that_is_expected_may_be_written_in_any_case(expected: str) -> 
     assert verify(signed(HEADER | {"typ": "JWT"}), typ=expected)
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "none ", "", None, 0, [], ["none"], ["RS256"]])
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "nOnE", "none ", "", None, 0, [], ["none"], ["RS256"]], ids=repr
+)
 @pytest.mark.parametrize("signature", ["", "right", "e30", "AA"])
 @pytest.mark.parametrize("more", [{}, {"typ": "JWT"}, {"kid": None}], ids=["ours", "typ", "kid"])
 def test_tk_01_a_token_that_says_it_is_not_signed_is_refused(
@@ -177,7 +179,7 @@ KIDS = [
 ]
 
 
-@pytest.mark.parametrize("kid", KIDS, ids=lambda kid: json.dumps(kid)[:24])
+@pytest.mark.parametrize("kid", KIDS, ids=lambda kid: f"{json.dumps(kid)[:24]} {len(str(kid))}")
 def test_tk_04_a_kid_that_is_not_exactly_ours_is_a_miss(kid: Any) -> None:
     """A kid that is looked up as a path, in SQL or as a URL lets the attacker choose the key."""
     refused(signed(HEADER | {"kid": kid}))
@@ -210,7 +212,7 @@ def test_tk_21_an_id_token_is_not_an_access_token(typ: str | None) -> None:
     refused(signed({"alg": "RS256", "kid": "k1"}))
 
 
-@pytest.mark.parametrize("typ", [["at+jwt"], {"at+jwt": 1}, 1, True])
+@pytest.mark.parametrize("typ", [["at+jwt"], {"at+jwt": 1}, 1, True], ids=repr)
 def test_tk_21_a_type_that_is_no_text_is_refused(typ: Any) -> None:
     refused(signed(HEADER | {"typ": typ}))
 
@@ -220,7 +222,7 @@ def test_tk_21_an_access_token_is_not_an_id_token() -> None:
     assert verify(signed(HEADER | {"typ": "JWT"}), typ="JWT")
 
 
-@pytest.mark.parametrize("aud", [API, [API], [API, ISSUER], ["https://other.example.com", API]])
+@pytest.mark.parametrize("aud", [API, [API], [API, ISSUER], ["https://other.example.com", API]], ids=str)
 def test_tk_07_an_audience_that_holds_ours_is_accepted(aud: Any) -> None:
     assert verify(signed(claims=changed(aud=aud)))["aud"] == aud
 
@@ -239,12 +241,12 @@ def test_tk_07_any_other_audience_is_refused(aud: Any) -> None:
     refused(signed(claims=changed(aud=aud)))
 
 
-@pytest.mark.parametrize("aud", [..., API, "https://other.example.com", ["a", "b"]])
+@pytest.mark.parametrize("aud", [..., API, "https://other.example.com", ["a", "b"]], ids=str)
 def test_who_serves_every_audience_accepts_every_audience(aud: Any) -> None:
     assert verify(signed(claims=changed(aud=aud)), audience=None)
 
 
-@pytest.mark.parametrize("aud", [1, {}, [1], [["a"]]])
+@pytest.mark.parametrize("aud", [1, {}, [1], [["a"]]], ids=str)
 def test_tk_07_a_malformed_audience_is_refused_even_there(aud: Any) -> None:
     refused(signed(claims=changed(aud=aud)), audience=None)
 
@@ -352,7 +354,7 @@ SHAPES = {
     "base64 of another alphabet": GOOD.replace("-", "+").replace("_", "/") + "+/",
     "a letter beyond ASCII": f"{H}.{P}.é{S}",
     "a lone surrogate": f"{H}.{P}.\ud800",
-    "full-width dots": GOOD.replace(".", "．"),  # noqa: RUF001
+    "full-width dots": GOOD.replace(".", "．"),
     "JSON serialisation": json.dumps({"protected": H, "payload": P, "signature": S}),
     "general JSON serialisation": json.dumps({"payload": P, "signatures": [{"protected": H, "signature": S}]}),
     "a scheme before it": f"Bearer {GOOD}",
@@ -406,7 +408,7 @@ def test_tk_11_what_is_signed_but_no_claims_is_refused_cleanly(claims: str) -> N
         HEADER | {"zip": "DEF"},
         HEADER | {"enc": "A256GCM"},
     ],
-    ids=lambda header: json.dumps(header)[45:80],
+    ids=lambda header: json.dumps(header)[48:80],
 )
 def test_tk_11_a_header_that_asks_for_more_is_refused(header: dict[str, Any]) -> None:
     """RFC 7515 section 4.1.11: what is critical and not understood must not be passed over."""

@@ -63,9 +63,9 @@ MUTATIONS = [
     "https://evil-app.example.com/cb",
     "https://evil.app.example.com/cb",
     "https://app.example.comevil.test/cb",
-    "https://app。example.com/cb",
-    "https://app.ｅxample.com/cb",
-    "https://аpp.example.com/cb",  # noqa: RUF001  # a Cyrillic а
+    "https://app\u3002example.com/cb",
+    "https://app.\uff45xample.com/cb",
+    "https://\u0430pp.example.com/cb",
     "https://xn--pp-6kc.example.com/cb",
     "javascript://app.example.com/%0aalert(1)",
     "javascript:alert(1)",
@@ -212,7 +212,7 @@ NEVER = [
     *("http://0.0.0.0/cb", "http://[::]/cb", "http://192.168.0.1/cb", "http:/localhost/cb", "http:localhost/cb"),
     *("HTTPS://app.example.com/cb", "HTTP://localhost/cb", "hTTps://app.example.com/cb"),
     *("https://app.example.com/c b", "https://app.example.com/cb\n", "\thttps://app.example.com/cb"),
-    *("https://app.example.com/\x00", "https://app.example.com/é", "https://аpp.example.com/cb"),  # noqa: RUF001
+    *("https://app.example.com/\x00", "https://app.example.com/é", "https://аpp.example.com/cb"),
     *('https://app.example.com/"', "https://app.example.com/<b>", "https://app.example.com/`", "https://a\\b/cb"),
     *("https://app.example.com:0/cb", "https://app.example.com:65536/cb", "https://app.example.com:x/cb"),
     *("https://[::1/cb", "https://[x]/cb", "https://app.example.com/" + "a" * 2000),
@@ -253,7 +253,7 @@ def test_ru_05_a_private_use_scheme_is_a_reversed_domain_name(uri: str) -> None:
 @pytest.mark.parametrize("name", sorted(RESPONSE_PARAMETERS))
 @pytest.mark.parametrize("query", ["{}=x", "{}", "{}=", "tenant=1&{}=x", "%{:02x}{}=x"])
 def test_ru_08_a_query_must_not_hold_what_the_answer_carries(query: str, name: str) -> None:
-    """With a `code` of the attacker's before ours, the app picks the first one and signs its user in as the attacker."""
+    """With a `code` of the attacker's before ours, the app that reads the first one signs its user in as the attacker."""
     held = f"%{ord(name[0]):02x}{name[1:]}=x" if query.startswith("%") else query.format(name)
     with pytest.raises(InvalidRedirectUri) as refused:
         check_registration(f"{CALLBACK}?{held}", public=False)
@@ -334,7 +334,7 @@ def test_a_return_address_cannot_be_made_from_another() -> None:
     """A copy with another address would carry the proof of the first one's validation."""
     address = return_address(CONFIDENTIAL, CALLBACK)
     with pytest.raises((TypeError, ValueError)):
-        replace(address, redirect_uri="https://evil.test/")
+        replace(address, redirect_uri="https://evil.test/")  # type: ignore[call-arg]
     with pytest.raises(AttributeError):
         address.redirect_uri = "https://evil.test/"  # type: ignore[misc]
     assert copy.copy(address) == address

@@ -22,6 +22,7 @@ from tests.provider import (
     token_request,
 )
 from tests.races.swarm import Address, Answer, Swarm, basic, bearer, request
+from tests.servers import free_port
 
 ROUNDS = 20 if environ.get("FAST") else 200
 FEWEST, MOST = 8, 20
@@ -103,8 +104,9 @@ async def _counted(url: str, query: str) -> int:
 
 
 @contextmanager
-def another_node(first: Provider, port: int, *arguments: str, **settings: str) -> Iterator[Address]:
+def another_node(first: Provider, *arguments: str, **settings: str) -> Iterator[Provider]:
     """A server of its own on the database, under the issuer and the keys of `first`."""
+    port = free_port()
     folder = first.folder / f"node-{port}"
     folder.mkdir()
     environment = first.environment | {"IDP_DATA_DIR": str(folder / "data")}
@@ -112,10 +114,14 @@ def another_node(first: Provider, port: int, *arguments: str, **settings: str) -
     node = Provider(f"http://localhost:{port}", port, folder, environment)
     try:
         node.start(*arguments)
-        yield "127.0.0.1", port
+        yield node
         node.check_log()
     finally:
         node.stop()
+
+
+def address(provider: Provider) -> Address:
+    return "127.0.0.1", provider.port
 
 
 def statuses(answers: list[Answer]) -> list[int]:

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 import pytest
 
 from tests.provider import installed
-from tests.races.arena import Arena, another_node
-from tests.servers import free_port, postgres_program
+from tests.races.arena import Arena, address, another_node
+from tests.servers import postgres_program
 
 SECRET_KEY = "a secret key for races that is long enough"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres", "nodes"])
+@pytest.fixture(scope="module", params=["sqlite", "postgres", pytest.param("nodes", marks=pytest.mark.slow)])
 def arena(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -33,7 +33,7 @@ def arena(
         provider.create_user()
         client = provider.create_client()
         provider.start("--workers", "1" if request.param == "nodes" else "2")
-        nodes = [("127.0.0.1", provider.port)]
+        nodes = [address(provider)]
         if request.param == "nodes":
-            nodes.append(stack.enter_context(another_node(provider, free_port())))
+            nodes.append(address(stack.enter_context(another_node(provider))))
         yield Arena(provider, nodes, client)

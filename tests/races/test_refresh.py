@@ -1,28 +1,24 @@
 """One refresh token, used many times at once."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.races.arena import Arena, another_node, assert_dead, assert_refused, sizes, statuses
+from tests.races.arena import MOST, Arena, address, another_node, assert_dead, assert_refused, sizes, statuses
 from tests.races.swarm import Swarm
-from tests.servers import free_port
 
 
 @pytest.fixture
 def without_grace(arena: Arena) -> Iterator[Swarm]:
     """A swarm on servers of the same installation whose grace is 0."""
-    workers = [] if len(arena.nodes) == 2 else ["--workers", "2"]
-    with another_node(arena.provider, free_port(), *workers, refresh_grace="0s") as node:
-        if workers:
-            with Swarm([node], 20) as swarm:
-                yield swarm
+    with ExitStack() as stack:
+        if len(arena.nodes) == 1:
+            servers = [another_node(arena.provider, "--workers", "2", refresh_grace="0s")]
         else:
-            with (
-                another_node(arena.provider, free_port(), refresh_grace="0s") as other,
-                Swarm([node, other], 20) as swarm,
-            ):
-                yield swarm
+            servers = [another_node(arena.provider, refresh_grace="0s") for _ in arena.nodes]
+        nodes = [address(stack.enter_context(server)) for server in servers]
+        yield stack.enter_context(Swarm(nodes, MOST))
 
 
 def test_rt_01_without_grace_a_refresh_at_once_gives_one_answer_and_ends_the_family(

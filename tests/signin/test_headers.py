@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from idp.web.pages import exact_target
 from tests.provider import CALLBACK, EMAIL, PASSWORD, Browser, Provider, authorize_url, pkce, running
 from tests.signin.conftest import App
 from tests.signin.reading import page_of, path_of, post, token_of
@@ -150,6 +151,19 @@ def test_cs07_every_other_page_posts_to_us_alone(browser: Browser, app: App, nam
 
 def test_the_page_of_a_form_post_names_its_exact_target(browser: Browser, app: App) -> None:
     assert form_post(browser, app).headers["content-security-policy"] == f"{PAGE}; form-action {CALLBACK}"
+
+
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [
+        ("https://app.example.com/callback?a=b", "https://app.example.com/callback"),
+        ("https://app.example.com:8443/a;b,c", "https://app.example.com:8443/a%3Bb%2Cc"),
+        ("http://[::1]:8400/callback", "http:"),  # a source cannot name an IPv6 address
+        ("com.example.app:/callback", "com.example.app:"),
+    ],
+)
+def test_a_target_is_named_as_exactly_as_a_policy_can(target: str, source: str) -> None:
+    assert exact_target(target) == source
 
 
 class Inspector(HTMLParser):

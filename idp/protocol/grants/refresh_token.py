@@ -108,7 +108,7 @@ def _mac(family: str, generation: int, seed: bytes) -> str:
 
 
 def decide(presented: Presented, family: Family | None, client_id: str, now: datetime, grace: timedelta) -> Decision:
-    """What to do with a presented token. Raises InvalidGrant, each with a reason of its own, where nothing is to be done."""
+    """What to do with a presented token. Raises InvalidGrant, each with its own reason, where nothing is to be done."""
     if family is None:
         raise InvalidGrant(NOT_VALID, "no such family")
     if not hmac.compare_digest(_mac(presented.family, presented.generation, family.seed), presented.mac):

@@ -1,0 +1,189 @@
+"""Every page there is, and how a person comes to it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page
+
+from tests.browser.conftest import App, Development, allow, name_oneself, press, sign_in
+
+Way = Callable[[Page, App], None]
+
+
+def identify(page: Page, app: App) -> None:
+    page.goto(app.url())
+
+
+def no_name(page: Page, app: App) -> None:
+    identify(page, app)
+    page.locator("#username").fill("   ")
+    press(page, "#continue")
+
+
+def password(page: Page, app: App) -> None:
+    identify(page, app)
+    name_oneself(page)
+
+
+def wrong_password(page: Page, app: App) -> None:
+    identify(page, app)
+    sign_in(page, password="not the right one")
+
+
+def consent(page: Page, app: App) -> None:
+    page.goto(app.url(prompt="consent", scope="openid profile email offline_access"))
+    sign_in(page)
+
+
+def more_consent(page: Page, app: App) -> None:
+    """Asked for more than before; everything was allowed, so that the page is asked for with a scope of its own."""
+    signed_in(page, app)
+    page.goto(app.url(scope="openid profile email phone"))
+
+
+def signed_in(page: Page, app: App) -> None:
+    page.goto(app.url())
+    sign_in(page)
+    allow(page)
+
+
+def confirming(page: Page, app: App) -> None:
+    signed_in(page, app)
+    page.goto(app.url(prompt="login"))
+
+
+def returning(page: Page, app: App) -> None:
+    signed_in(page, app)
+    page.context.clear_cookies(name=f"idp_session_{app.provider.port}")
+    page.goto(app.url())
+
+
+def home(page: Page, app: App) -> None:
+    signed_in(page, app)
+    page.goto(app.provider.issuer)
+
+
+def home_of_nobody(page: Page, app: App) -> None:
+    page.goto(app.provider.issuer)
+
+
+def signed_out(page: Page, app: App) -> None:
+    home(page, app)
+    press(page, "#sign-out")
+
+
+def unknown_page(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}/nowhere")
+
+
+def unknown_client(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}/authorize?client_id=never-was")
+
+
+def over(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}/signin/never-was")
+
+
+def no_cookie(page: Page, app: App) -> None:
+    password(page, app)
+    page.context.clear_cookies()
+    page.locator("#password").fill("any")
+    press(page, "#continue")
+
+
+def other_browser(page: Page, app: App) -> None:
+    password(page, app)
+    address = page.url
+    page.context.clear_cookies()
+    identify(page, app)
+    page.goto(address)
+
+
+def form_post(page: Page, app: App) -> None:
+    """The page that waits for a click where no script runs; its script waits, too, when somebody comes back."""
+    page.route("**/static/form_post.js*", lambda route: route.abort("aborted"))
+    page.goto(app.url(response_mode="form_post"))
+    sign_in(page)
+    allow(page)
+
+
+PAGES: dict[str, Way] = {
+    "identify": identify,
+    "no name": no_name,
+    "password": password,
+    "wrong password": wrong_password,
+    "returning": returning,
+    "confirming": confirming,
+    "consent": consent,
+    "more consent": more_consent,
+    "home": home,
+    "home of nobody": home_of_nobody,
+    "signed out": signed_out,
+    "unknown page": unknown_page,
+    "unknown client": unknown_client,
+    "over": over,
+    "no cookie": no_cookie,
+    "other browser": other_browser,
+}
+
+
+def demo_welcome(page: Page, development: Development) -> None:
+    page.goto(development.app)
+
+
+def demo_home(page: Page, development: Development) -> None:
+    page.goto(f"{development.app}/sign-in")
+    sign_in(page, development.email, development.password)
+    allow(page)
+    press(page, "#call-api")
+    press(page, "#refresh")
+
+
+def demo_signed_out(page: Page, development: Development) -> None:
+    page.goto(f"{development.app}/signed-out")
+
+
+def demo_error(page: Page, development: Development) -> None:
+    page.goto(f"{development.app}/callback?error=access_denied")
+
+
+def demo_identify(page: Page, development: Development) -> None:
+    page.goto(f"{development.app}/sign-in")
+
+
+def mail_list(page: Page, development: Development) -> None:
+    page.goto(f"{development.provider}/dev/mail")
+    press(page, "#send-test")
+
+
+def mail(page: Page, development: Development) -> None:
+    mail_list(page, development)
+    press(page, "li a >> nth=0")
+
+
+DEVELOPMENT_PAGES: dict[str, Callable[[Page, Development], None]] = {
+    "demo welcome": demo_welcome,
+    "demo home": demo_home,
+    "demo signed out": demo_signed_out,
+    "demo error": demo_error,
+    "identify in development": demo_identify,
+    "mail list": mail_list,
+    "mail": mail,
+}
+
+
+@contextmanager
+def all_pages(page: Page, app: App, development: Development) -> Iterator[Iterator[str]]:
+    """Goes to each page in turn, each time as a new visitor; the names."""
+
+    def walk() -> Iterator[str]:
+        for name, way in PAGES.items():
+            page.context.clear_cookies()
+            way(page, app)
+            yield name
+        for name, show in DEVELOPMENT_PAGES.items():
+            page.context.clear_cookies()
+            show(page, development)
+            yield name
+
+    yield walk()

@@ -1,0 +1,72 @@
+"""One page of a sign-in, sent many times at once: an impatient person, a mouse that bounces, a proxy that retries."""
+
+from http.cookies import SimpleCookie
+from itertools import cycle
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+from tests.provider import EMAIL, PASSWORD, Browser, authorize_url, forms, redeem
+from tests.races.arena import ROUNDS, Arena, address, another_node, sizes
+from tests.races.swarm import Answer, Swarm, request
+
+
+def press(browser: Browser, action: str, button: str | None = None, **fields: str) -> bytes:
+    """The post that the browser would send from its page."""
+    assert browser.page is not None
+    form = next(form for form in forms(browser.page.text) if form.action.endswith(action))
+    filled = form.fields | fields | ({form.buttons[button][0]: form.buttons[button][1]} if button else {})
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.http.cookies.jar)
+    path = urlsplit(urljoin(str(browser.page.url), form.action)).path
+    return request("POST", path, filled, {"Cookie": cookies, "Origin": browser.issuer})
+
+
+def code_of(location: str) -> str | None:
+    """The code in an answer to the app."""
+    return parse_qs(urlsplit(location).query).get("code", [None])[0]
+
+
+def assert_working_end(arena: Arena, browser: Browser, answer: Answer) -> None:
+    """Whoever sees this answer, and none of the others, gets to the app."""
+    assert answer.status == 303, (answer.status, answer.body[:2000])
+    location = answer.header("location")
+    code = code_of(location)
+    if code is None:
+        mine = Browser(arena.provider.issuer)
+        mine.http.cookies.update(browser.http.cookies)
+        for name, value in answer.headers:
+            if name.lower() == "set-cookie":
+                for morsel in SimpleCookie(value).values():
+                    mine.http.cookies.set(morsel.key, morsel.value, domain="localhost.local", path="/")
+        code = code_of(mine.sign_in(location).headers["location"])
+    assert code is not None
+    assert redeem(arena.provider, arena.client, code, arena.proof.verifier).status_code == 200
+
+
+def test_ra_12_a_password_sent_many_times_at_once_signs_in(arena: Arena) -> None:
+    """Every other round the hash is outdated for the server that checks it, and all of them want to write a new one."""
+    arena.new_code()
+    url = authorize_url(arena.client, arena.proof.challenge, scope="openid email offline_access")
+    with (
+        another_node(arena.provider, password_time_cost="2") as costly,
+        arena.swarm() as one,
+        Swarm([address(costly)], 20) as other,
+    ):
+        for size, swarm in zip(sizes(ROUNDS // 5), cycle([other, one]), strict=False):
+            browser = Browser(arena.provider.issuer)
+            browser.open(url)
+            browser.submit(action="/identify", username=EMAIL)
+            answers = swarm.at_once([press(browser, "/password", password=PASSWORD)] * size)
+            assert {answer.status for answer in answers} == {303}
+            assert sum(code_of(answer.header("location")) is not None for answer in answers) == 1
+            for answer in (answers[0], answers[-1]):
+                assert_working_end(arena, browser, answer)
+
+
+def test_ra_12_consent_clicked_many_times_at_once_ends_at_the_app(arena: Arena) -> None:
+    arena.new_code()
+    with arena.swarm() as swarm:
+        for size in sizes(ROUNDS // 5):
+            arena.browser.open(authorize_url(arena.client, arena.proof.challenge, prompt="consent"))
+            answers = swarm.at_once([press(arena.browser, "/consent", button="allow")] * size)
+            assert {answer.status for answer in answers} == {303}
+            for answer in (answers[0], answers[-1]):
+                assert_working_end(arena, arena.browser, answer)
