@@ -125,9 +125,7 @@ async def rotate(database: Database, sealer: Sealer, settings: Settings, now: da
     current = next(key for key in found if key.state == "current")
     ready = coming.created_at + settings.jwks_max_age + RELOAD_EVERY
     if now < ready and not early:
-        message = (
-            f"the next key was published at {coming.created_at:%H:%M:%S} UTC and may sign from {ready:%H:%M:%S} UTC on"
-        )
+        message = f"the next key was published at {coming.created_at:%H:%M:%S} UTC and may be used from {ready:%H:%M:%S} UTC on"
         raise RotationTooEarly(message)
     async with database.transaction() as transaction:
         transaction.durable()

@@ -48,8 +48,8 @@ def verified(id_token: str, metadata: dict[str, Any], client: dict[str, Any], **
     keys = KeySet.import_key_set(httpx2.get(metadata["jwks_uri"]).json())
     token = jwt.decode(id_token, keys, algorithms=metadata["id_token_signing_alg_values_supported"])
     rules: dict[str, Any] = {"iss": metadata["issuer"], "aud": client["client_id"], **expected}
-    registry = jwt.JWTClaimsRegistry(**{name: {"essential": True, "value": value} for name, value in rules.items()})
-    registry.validate(token.claims)
+    demanded: dict[str, Any] = {name: {"essential": True, "value": value} for name, value in rules.items()}
+    jwt.JWTClaimsRegistry(**demanded).validate(token.claims)
     return token.claims
 
 

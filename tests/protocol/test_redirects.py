@@ -253,7 +253,7 @@ def test_ru_05_a_private_use_scheme_is_a_reversed_domain_name(uri: str) -> None:
 @pytest.mark.parametrize("name", sorted(RESPONSE_PARAMETERS))
 @pytest.mark.parametrize("query", ["{}=x", "{}", "{}=", "tenant=1&{}=x", "%{:02x}{}=x"])
 def test_ru_08_a_query_must_not_hold_what_the_answer_carries(query: str, name: str) -> None:
-    """With a `code` of the attacker's before ours, the app that reads the first one signs its user in as the attacker."""
+    """With a `code` of the attacker's before ours, an app that reads the first signs its user in as the attacker."""
     held = f"%{ord(name[0]):02x}{name[1:]}=x" if query.startswith("%") else query.format(name)
     with pytest.raises(InvalidRedirectUri) as refused:
         check_registration(f"{CALLBACK}?{held}", public=False)

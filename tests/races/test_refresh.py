@@ -38,7 +38,7 @@ def test_rt_01_without_grace_a_refresh_at_once_gives_one_answer_and_ends_the_fam
 
 
 def test_ra_03_rt_03_rt_04_within_the_grace_all_get_the_same_living_successor(arena: Arena) -> None:
-    """Attack: the tabs of one app refresh together; one of them is logged out, or the family forks and hides a thief."""
+    """Attack: the tabs of one app refresh together; one is logged out, or the family forks and hides a thief."""
     before = arena.count("grants")
     with arena.swarm() as swarm:
         made = 0
