@@ -125,7 +125,8 @@ async def rotate(database: Database, sealer: Sealer, settings: Settings, now: da
     current = next(key for key in found if key.state == "current")
     ready = coming.created_at + settings.jwks_max_age + RELOAD_EVERY
     if now < ready and not early:
-        message = f"the next key was published at {coming.created_at:%H:%M:%S} UTC and may be used from {ready:%H:%M:%S} UTC on"
+        since, until = f"{coming.created_at:%H:%M:%S}", f"{ready:%H:%M:%S}"
+        message = f"the next key was published at {since} UTC and may be used from {until} UTC on"
         raise RotationTooEarly(message)
     async with database.transaction() as transaction:
         transaction.durable()

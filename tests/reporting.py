@@ -26,6 +26,18 @@ def suite_of(nodeid: str) -> str:
     return first.removeprefix("test_").removesuffix(".py")
 
 
+# With FAST=1 the suites that start many processes, and all that needs PostgreSQL, wait for the whole run.
+LEFT_OUT_WHEN_FAST = ("browser", "cli", "interop", "races")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not os.environ.get("FAST"):
+        return
+    left_out = [item for item in items if suite_of(item.nodeid) in LEFT_OUT_WHEN_FAST or "[postgres" in item.name]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
 def shares_of(reporter: TerminalReporter) -> dict[str, Share]:
     shares: dict[str, Share] = defaultdict(Share)
     for outcome, reports in reporter.stats.items():

@@ -149,7 +149,7 @@ def _stop(servers: list[_Server]) -> None:
 
 
 async def _announce(servers: list[_Server], settings: Settings, demo: Demo) -> None:
-    while not all(server.started for server in servers):
+    while not all(server.started for server in servers):  # noqa: ASYNC110  # uvicorn tells it by a flag alone
         await asyncio.sleep(0.02)  # uvicorn tells it by a flag alone
     click.echo(
         "\n".join(

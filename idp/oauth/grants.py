@@ -131,12 +131,12 @@ async def _refresh_once(transaction: Transaction, request: TokenRequest, present
         await grant_rows.end(transaction, family.grant_id, decision.reason, now)
         await _record_refresh(transaction, request, Event.REFRESH_REUSED, family, presented.generation)
         raise InvalidGrant(refresh_token.NOT_VALID, decision.reason)
-    scope = scopes.narrowed(request.params.get("scope"), family.scope)
+    entitlement = _entitlement(family, request.client)
+    scope = scopes.narrowed(request.params.get("scope"), entitlement.scope)
     generation = await _successor(transaction, request, family, decision)
     if generation is None:
         return None
-    entitlement = replace(_entitlement(family, request.client), scope=scope)
-    return entitlement, refresh_token.mint(family.grant_id, generation, family.seed)
+    return replace(entitlement, scope=scope), refresh_token.mint(family.grant_id, generation, family.seed)
 
 
 async def _successor(
@@ -154,10 +154,10 @@ async def _successor(
 
 
 def _entitlement(family: Family, client: Client) -> Entitlement:
-    """A refreshed ID token has no nonce (OpenID Connect Core section 12.2)."""
+    """What the family was granted and its client may still have. A refreshed ID token has no nonce (Core 12.2)."""
     return Entitlement(
         client_id=client.client_id,
-        scope=family.scope,
+        scope=tuple(scope for scope in family.scope if scope in client.scope),
         audience=client.audience,
         grant_id=family.grant_id,
         sub=family.user_id,

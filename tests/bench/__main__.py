@@ -94,9 +94,8 @@ def measure_backend(
                 row = uvloop.run(measure(flow, target, backend, rate, pid, chosen.seconds))
                 rows.append(row)
                 share = "" if row.fraction_of_limit is None else f"{row.fraction_of_limit:.2f}"
-                print(
-                    f"  {row.name:<18}{row.per_s:>12.0f}{row.p50_ms:>9.2f}{row.p99_ms:>9.2f}{share:>10}{row.cpu_ms:>9.3f}"
-                )
+                times = f"{row.p50_ms:>9.2f}{row.p99_ms:>9.2f}"
+                print(f"  {row.name:<18}{row.per_s:>12.0f}{times}{share:>10}{row.cpu_ms:>9.3f}")
         memory = pss_mib(pid)
         print(f"  memory of the worker: {memory:.0f} MiB (PSS); ready {started:.2f} s after the command\n")
         facts[f"{backend}_memory_mib"], facts[f"{backend}_start_s"] = round(memory, 1), round(started, 2)

@@ -82,7 +82,9 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 @pytest.fixture(scope="session")
 def app(provider: Provider) -> Iterator[App]:
     with site() as served:
-        yield App(provider, provider.create_client(redirect_uri=f"{served.origin}/callback"), served)
+        scope = "openid profile email phone offline_access"
+        client = provider.create_client("--scope", scope, redirect_uri=f"{served.origin}/callback")
+        yield App(provider, client, served)
 
 
 def three_free_ports() -> int:

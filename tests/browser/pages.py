@@ -36,13 +36,16 @@ def consent(page: Page, app: App) -> None:
 
 
 def more_consent(page: Page, app: App) -> None:
-    """Asked for more than before; everything was allowed, so that the page is asked for with a scope of its own."""
-    signed_in(page, app)
+    """Asked for more than was allowed before."""
+    home(page, app)
+    press(page, "form[action$='/withdraw'] button")
+    page.goto(app.url(scope="openid profile"))
+    allow(page)
     page.goto(app.url(scope="openid profile email phone"))
 
 
 def signed_in(page: Page, app: App) -> None:
-    page.goto(app.url())
+    page.goto(app.url(scope="openid"))
     sign_in(page)
     allow(page)
 

@@ -36,10 +36,16 @@ def sizes(rounds: int = ROUNDS) -> Iterator[int]:
 
 @dataclass
 class Arena:
-    """`provider` is the first node; `nodes` are the addresses of all."""
+    """`provider` is the first node, `nodes` are the addresses of all.
+
+    `other` is the same installation under other settings: its servers have no grace for refresh tokens, costlier
+    passwords, and a JWKS that may be cached for a second.
+    """
 
     provider: Provider
     nodes: list[Address]
+    other: Provider
+    other_nodes: list[Address]
     client: dict[str, Any]
     proof: Pkce = field(default_factory=pkce)
     browser: Browser = field(init=False)
@@ -47,8 +53,11 @@ class Arena:
     def __post_init__(self) -> None:
         self.browser = Browser(self.provider.issuer)
 
-    def swarm(self, size: int = MOST) -> Swarm:
-        return Swarm(self.nodes, size)
+    def swarm(self) -> Swarm:
+        return Swarm(self.nodes, MOST)
+
+    def other_swarm(self) -> Swarm:
+        return Swarm(self.other_nodes, MOST)
 
     def new_code(self, **parameters: str) -> str:
         """By single sign-on, but for the first one."""

@@ -10,10 +10,11 @@ from tests.provider import installed
 from tests.races.arena import Arena, address, another_node
 from tests.servers import postgres_program
 
+OTHER = {"refresh_grace": "0s", "password_time_cost": "2", "jwks_max_age": "1s"}
 SECRET_KEY = "a secret key for races that is long enough"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres", pytest.param("nodes", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session", params=["sqlite", "postgres", pytest.param("nodes", marks=pytest.mark.slow)])
 def arena(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -32,8 +33,8 @@ def arena(
         provider = stack.enter_context(installed(folder, url, secret_key=SECRET_KEY))
         provider.create_user()
         client = provider.create_client()
-        provider.start("--workers", "1" if request.param == "nodes" else "2")
-        nodes = [address(provider)]
-        if request.param == "nodes":
-            nodes.append(address(stack.enter_context(another_node(provider))))
-        yield Arena(provider, nodes, client)
+        workers, count = ((), 2) if request.param == "nodes" else (("--workers", "2"), 1)
+        provider.start(*workers)
+        more = [stack.enter_context(another_node(provider, *workers)) for _ in range(count - 1)]
+        others = [stack.enter_context(another_node(provider, *workers, **OTHER)) for _ in range(count)]
+        yield Arena(provider, [address(node) for node in (provider, *more)], others[0], [*map(address, others)], client)

@@ -7,7 +7,7 @@ import time
 from os import environ
 from typing import Any
 
-from tests.races.arena import Arena, address, another_node
+from tests.races.arena import Arena
 from tests.races.load import Load
 from tests.races.swarm import Address, Line, basic, bearer, request
 
@@ -63,18 +63,16 @@ def keep_checking(
 
 def test_ra_10_no_token_is_refused_while_the_keys_are_rotated(arena: Arena) -> None:
     """Situation: one worker signs with a key that another one, or a resource server, does not know yet or any more."""
-    before = arena.provider.environment | {"IDP_JWKS_MAX_AGE": f"{JWKS_MAX_AGE:.0f}s"}
-    with another_node(arena.provider, "--workers", "2", jwks_max_age=before["IDP_JWKS_MAX_AGE"]) as node:
-        here = address(node)
-        arguments = [(here, here, basic(arena.client), arena.new_tokens()["refresh_token"]) for _ in range(6)]
-        with Load(keep_checking, arguments) as load:
-            for _ in range(ROTATIONS):
-                deadline = time.monotonic() + 60
-                while (rotated := node.run("key", "rotate", "--json")).returncode != 0:
-                    assert "may be used from" in rotated.stderr
-                    assert time.monotonic() < deadline
-            time.sleep(7)  # until every worker has followed
-            results = load.end()
+    first, last = arena.other_nodes[0], arena.other_nodes[-1]
+    arguments = [(first, last, basic(arena.client), arena.new_tokens()["refresh_token"]) for _ in range(6)]
+    with Load(keep_checking, arguments) as load:
+        for _ in range(ROTATIONS):
+            deadline = time.monotonic() + 60
+            while (rotated := arena.other.run("key", "rotate", "--json")).returncode != 0:
+                assert "may be used from" in rotated.stderr
+                assert time.monotonic() < deadline
+        time.sleep(7)  # until every worker has followed
+        results = load.end()
     for result in results:
         assert result["refused"] == []
         assert len(result["kids"]) == ROTATIONS + 1

@@ -1,40 +1,21 @@
 """One refresh token, used many times at once."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
-import pytest
-
-from tests.races.arena import MOST, Arena, address, another_node, assert_dead, assert_refused, sizes, statuses
-from tests.races.swarm import Swarm
+from tests.races.arena import Arena, assert_dead, assert_refused, sizes, statuses
 
 
-@pytest.fixture
-def without_grace(arena: Arena) -> Iterator[Swarm]:
-    """A swarm on servers of the same installation whose grace is 0."""
-    with ExitStack() as stack:
-        if len(arena.nodes) == 1:
-            servers = [another_node(arena.provider, "--workers", "2", refresh_grace="0s")]
-        else:
-            servers = [another_node(arena.provider, refresh_grace="0s") for _ in arena.nodes]
-        nodes = [address(stack.enter_context(server)) for server in servers]
-        yield stack.enter_context(Swarm(nodes, MOST))
-
-
-def test_rt_01_without_grace_a_refresh_at_once_gives_one_answer_and_ends_the_family(
-    arena: Arena, without_grace: Swarm
-) -> None:
+def test_rt_01_without_grace_a_refresh_at_once_gives_one_answer_and_ends_the_family(arena: Arena) -> None:
     """Attack: a stolen refresh token is used by thief and client in the same instant, and both want to go on."""
-    for size in sizes():
-        tokens = arena.new_tokens()
-        answers = without_grace.at_once([arena.refreshment(tokens["refresh_token"])] * size)
-        assert statuses(answers) == [200] + [400] * (size - 1)
-        for answer in answers:
-            if answer.status == 400:
-                assert_refused(answer)
-        winner = next(answer for answer in answers if answer.status == 200)
-        assert_dead(without_grace, arena, winner.json())
-        assert_dead(without_grace, arena, tokens)
+    with arena.other_swarm() as swarm:
+        for size in sizes():
+            tokens = arena.new_tokens()
+            answers = swarm.at_once([arena.refreshment(tokens["refresh_token"])] * size)
+            assert statuses(answers) == [200] + [400] * (size - 1)
+            for answer in answers:
+                if answer.status == 400:
+                    assert_refused(answer)
+            winner = next(answer for answer in answers if answer.status == 200)
+            assert_dead(swarm, arena, winner.json())
+            assert_dead(swarm, arena, tokens)
 
 
 def test_ra_03_rt_03_rt_04_within_the_grace_all_get_the_same_living_successor(arena: Arena) -> None:

@@ -5,8 +5,8 @@ from itertools import cycle
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 from tests.provider import EMAIL, PASSWORD, Browser, authorize_url, forms, redeem
-from tests.races.arena import ROUNDS, Arena, address, another_node, sizes
-from tests.races.swarm import Answer, Swarm, request
+from tests.races.arena import ROUNDS, Arena, sizes
+from tests.races.swarm import Answer, request
 
 
 def press(browser: Browser, action: str, button: str | None = None, **fields: str) -> bytes:
@@ -45,11 +45,7 @@ def test_ra_12_a_password_sent_many_times_at_once_signs_in(arena: Arena) -> None
     """Every other round the hash is outdated for the server that checks it, and all of them want to write a new one."""
     arena.new_code()
     url = authorize_url(arena.client, arena.proof.challenge, scope="openid email offline_access")
-    with (
-        another_node(arena.provider, password_time_cost="2") as costly,
-        arena.swarm() as one,
-        Swarm([address(costly)], 20) as other,
-    ):
+    with arena.swarm() as one, arena.other_swarm() as other:
         for size, swarm in zip(sizes(ROUNDS // 5), cycle([other, one]), strict=False):
             browser = Browser(arena.provider.issuer)
             browser.open(url)

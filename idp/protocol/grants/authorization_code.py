@@ -66,7 +66,8 @@ def check(code: Code, expires_at: datetime, params: Params, client: Client, now:
         raise InvalidGrant(NOT_VALID, "redirect_uri is not the one of the authorization request")
     pkce.check_verifier(code.code_challenge, params.get("code_verifier"))
     refresh = client.may_use(REFRESH_TOKEN)
-    scope = code.scope if refresh else tuple(scope for scope in code.scope if scope != OFFLINE_ACCESS)
+    lost = () if refresh else (OFFLINE_ACCESS,)
+    scope = tuple(scope for scope in code.scope if scope in client.scope and scope not in lost)
     entitlement = Entitlement(
         client_id=client.client_id,
         scope=scope,
