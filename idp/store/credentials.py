@@ -36,7 +36,8 @@ _STILL = Statement(
         _CREDENTIALS.c.version == bindparam("version"),
         _USERS.c.disabled_at.is_(None),
     )
-    .with_for_update(read=True),
+    # not FOR SHARE: two who both have it, and then both write a new hash, would wait for each other
+    .with_for_update(key_share=True),
 )
 _ADD = Statement(
     Effect.WRITE,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt as library
@@ -122,6 +122,14 @@ def test_tk_01_the_public_key_is_not_a_shared_secret(algorithm: str, secret: byt
 )
 def test_tk_01_a_right_signature_under_another_name_is_refused(algorithm: str) -> None:
     refused(signed(HEADER | {"alg": algorithm}))
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "PS384", "PS512"])
+def test_tk_01_no_other_algorithm_of_the_same_key_is_accepted(algorithm: str) -> None:
+    """Signed rightly, and by a key that does not say what it is for."""
+    key = RSAKey.import_key(OURS.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), {"kid": "k1"})
+    token = library.encode(HEADER | {"alg": algorithm}, dict(CLAIMS), key, algorithms=[algorithm])
+    refused(token, keys=KeySet([key]))
 
 
 SHARED = b"a secret of thirty-two characters"

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from idp.protocol.errors import InvalidRequest
-from idp.protocol.params import MAX_FIELDS, parse
+from idp.protocol.params import parse
 
 # RFC 6749 appendix B: the characters of its example, form-encoded.
 APPENDIX_B = "+%25%26%2B%C2%A3%E2%82%AC"
@@ -93,14 +93,14 @@ def test_un_04_a_value_is_decoded_once_and_only_the_ampersand_separates(encoded:
 
 
 def test_as_many_fields_as_may_be_are_read() -> None:
-    assert len(parse("&".join(f"p{number}=1" for number in range(MAX_FIELDS))).values) == MAX_FIELDS
+    assert len(parse("&".join(f"p{number}=1" for number in range(100))).values) == 100
 
 
 @pytest.mark.parametrize("field", ["p{}=1", "p=1", "p{}", "="])
 def test_one_field_more_is_refused_whatever_it_holds(field: str) -> None:
     """Thousands of fields cost the server more than the sender."""
     with pytest.raises(InvalidRequest) as refused:
-        parse("&".join(field.format(number) for number in range(MAX_FIELDS + 1)))
+        parse("&".join(field.format(number) for number in range(101)))
     assert refused.value.description == "There are too many parameters."
 
 
@@ -119,10 +119,10 @@ def test_parsing_raises_nothing_but_invalid_request(encoded: str | bytes) -> Non
     except InvalidRequest:
         return
     assert all(found.values.values())
-    assert len(found.values) <= MAX_FIELDS
+    assert len(found.values) <= 100
 
 
-@given(st.dictionaries(st.text("abcä£€", min_size=1), st.text("abc +&=;%ä€\t\n", min_size=1), max_size=MAX_FIELDS))
+@given(st.dictionaries(st.text("abcä£€", min_size=1), st.text("abc +&=;%ä€\t\n", min_size=1), max_size=100))
 def test_what_a_browser_encodes_is_read_as_it_was(values: dict[str, str]) -> None:
     found = parse(urlencode(values))
     assert (dict(found.values), found.repeated) == (values, frozenset())

@@ -173,6 +173,25 @@ def test_ru_06_nothing_but_the_port_may_vary_and_only_of_a_literal(uri: str) -> 
     assert not accepts(NATIVE, uri)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        ".evil.test",
+        "@evil.test",
+        ":80@evil.test",
+        ":80.evil.test",
+        "evil",
+        "\\@evil.test",
+        "?@evil.test",
+        "#@evil.test",
+    ],
+)
+def test_ru_06_a_literal_without_a_path_is_no_prefix(rest: str) -> None:
+    client = replace(PUBLIC, redirect_uris=("http://127.0.0.1",))
+    assert accepts(client, "http://127.0.0.1:8080")
+    assert not accepts(client, f"http://127.0.0.1{rest}")
+
+
 def test_ru_06_the_port_varies_for_public_clients_alone() -> None:
     client = replace(CONFIDENTIAL, redirect_uris=LOOPBACK)
     assert accepts(client, "http://127.0.0.1/cb")

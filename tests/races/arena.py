@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from os import environ
 from typing import Any
 
 import asyncpg
@@ -24,7 +23,7 @@ from tests.provider import (
 from tests.races.swarm import Address, Answer, Swarm, basic, bearer, request
 from tests.servers import free_port
 
-ROUNDS = 20 if environ.get("FAST") else 200
+ROUNDS = 200
 FEWEST, MOST = 8, 20
 SCOPE = "openid email offline_access"
 

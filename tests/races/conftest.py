@@ -14,7 +14,7 @@ OTHER = {"refresh_grace": "0s", "password_time_cost": "2", "jwks_max_age": "1s"}
 SECRET_KEY = "a secret key for races that is long enough"
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgres", pytest.param("nodes", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session", params=["sqlite", "postgres", "nodes"])
 def arena(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,

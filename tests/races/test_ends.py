@@ -3,7 +3,6 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from os import environ
 
 from tests.provider import EMAIL, PASSWORD, Browser, answer_of, authorize_url, pkce
 from tests.races.arena import ROUNDS, Arena, assert_dead
@@ -11,7 +10,7 @@ from tests.races.load import Load
 from tests.races.swarm import Address, Answer, Line, basic, request
 from tests.races.test_signin import press
 
-TIMES = 1 if environ.get("FAST") else 4
+TIMES = 4
 HANDS = 8
 
 

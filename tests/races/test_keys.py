@@ -4,14 +4,13 @@ import base64
 import json
 import threading
 import time
-from os import environ
 from typing import Any
 
 from tests.races.arena import Arena
 from tests.races.load import Load
 from tests.races.swarm import Address, Line, basic, bearer, request
 
-ROTATIONS = 1 if environ.get("FAST") else 3
+ROTATIONS = 3
 JWKS_MAX_AGE = 1.0
 
 

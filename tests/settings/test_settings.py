@@ -423,6 +423,7 @@ def test_every_setting_says_in_a_sentence_what_it_is(name: str) -> None:
         ("sqlite:///data/idp.db", "sqlite:///data/idp.db"),
         ("postgresql://idp@db.example.com:5432/idp", "postgresql://idp@db.example.com:5432/idp"),
     ],
+    ids=lambda value: repr(value).replace("postgresql", "a database"),
 )
 def test_a_value_is_shown_as_a_person_would_write_it(value: Any, text: str) -> None:
     assert shown(value) == text
@@ -440,6 +441,7 @@ def test_a_value_is_shown_as_a_person_would_write_it(value: Any, text: str) -> N
         *("postgresql://idp:a%40hunter2@db/idp", "postgresql://db/idp?user=idp&password=hunter2"),
         *("postgresql://db/idp?password=hunter2&user=idp", "postgresql://idp:a?hunter2@db/idp"),
     ],
+    ids=lambda url: str(url).removeprefix("postgresql://"),
 )
 def test_lg_02_the_password_in_a_url_is_not_shown_however_it_is_written(url: str) -> None:
     assert "hunter2" not in shown(url)

@@ -77,4 +77,4 @@ def check(code: Code, expires_at: datetime, params: Params, client: Client, now:
         authentication=Authentication(code.sid, code.auth_time, code.amr, code.acr),
         nonce=code.nonce,
     )
-    return Exchange(entitlement, refresh, refresh and OFFLINE_ACCESS in code.scope)
+    return Exchange(entitlement, refresh, OFFLINE_ACCESS in scope)

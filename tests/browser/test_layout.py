@@ -1,0 +1,194 @@
+"""Structure, keyboard and layout of every page: landmarks, labels, focus, 320 pixels, 400 % zoom and wide text."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.chrome import Windows
+from tests.browser.conftest import App, Development
+from tests.browser.pages import all_pages, form_post
+
+STRUCTURE = """() => ({
+    lang: document.documentElement.lang,
+    dir: document.documentElement.dir,
+    title: document.title,
+    mains: document.querySelectorAll("main").length,
+    headings: [...document.querySelectorAll("h1, h2, h3")].map((each) => +each.tagName[1]),
+    outside: [...document.body.children].filter((each) => !each.matches("main, header, footer, aside")).length,
+    ids: [...document.querySelectorAll("[id]")].map((each) => each.id),
+    unlabelled: [...document.querySelectorAll("input:not([type=hidden])")].filter(
+        (each) => ![...each.labels].some((label) => label.innerText.trim())).map((each) => each.id),
+    nameless: [...document.querySelectorAll("button, a")].filter((each) => !each.textContent.trim()).length,
+    images: [...document.querySelectorAll("img:not([alt]), svg:not([aria-hidden]):not([role=img])")].length,
+    placeholders: document.querySelectorAll("[placeholder]").length,
+    dangling: [...document.querySelectorAll("[for], [aria-describedby], [aria-controls], [aria-labelledby]")].flatMap(
+        (each) => ["for", "aria-describedby", "aria-controls", "aria-labelledby"].flatMap(
+            (name) => (each.getAttribute(name) ?? "").split(" ").filter((id) => id && !document.getElementById(id)))),
+    lists: [...document.querySelectorAll("li")].filter((each) => !each.parentElement.matches("ul, ol")).length,
+})"""
+
+# What sticks out of the window, and what is cut off by its own box.
+OVERFLOW = """() => {
+    const visible = (each) => each.checkVisibility({visibilityProperty: true}) && !each.closest(".off, .vh, .arch");
+    const wide = [...document.body.querySelectorAll("*")].filter((each) => {
+        const box = each.getBoundingClientRect();
+        return visible(each) && !each.closest("pre") && box.width > 0 &&
+            (box.right > innerWidth + 1 || box.left < -1);
+    });
+    const cut = [...document.querySelectorAll("main *, footer *")].filter((each) =>
+        visible(each) && getComputedStyle(each).overflowY === "hidden" && each.scrollHeight > each.clientHeight + 1);
+    return {
+        scroll: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        wide: wide.map((each) => each.outerHTML.slice(0, 120)),
+        cut: cut.map((each) => each.outerHTML.slice(0, 120)),
+    };
+}"""
+
+# WCAG 2.2, success criterion 1.4.12.
+TEXT_SPACING = """() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`
+        * { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important }
+        p { margin-block-end: 2em !important }`);
+    document.adoptedStyleSheets = [sheet];
+}"""
+
+FOCUSED = """() => {
+    const each = document.activeElement, box = each.getBoundingClientRect(), style = getComputedStyle(each);
+    if (each === document.body) return null;
+    const top = document.elementFromPoint(box.x + box.width / 2, Math.min(box.y + box.height / 2, innerHeight - 1));
+    return {
+        name: each.id || each.textContent.trim() || each.outerHTML.slice(0, 100),
+        x: box.x, y: box.y + scrollY, bottom: box.bottom + scrollY,
+        ring: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
+        colour: style.outlineColor,
+        page: getComputedStyle(document.documentElement).backgroundColor,
+        covered: !(top && (each.contains(top) || top.contains(each))),
+    };
+}"""
+
+TARGETS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden])")]
+    .filter((each) => each.checkVisibility({visibilityProperty: true}) && !each.closest(".off"))
+    .map((each) => [each, each.getBoundingClientRect()])
+    .filter(([each, box]) => box.width < 24 || box.height < 24)
+    .filter(([each]) => !(each.matches("a") && each.closest("p")?.textContent.trim() !== each.textContent.trim()))
+    .map(([each, box]) => [each.outerHTML.slice(0, 100), box.width, box.height])"""
+
+
+def channels(colour: str) -> list[float]:
+    return [float(part) / 255 for part in colour.split("(")[1].rstrip(")").split(",")[:3]]
+
+
+def luminance(colour: str) -> float:
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels(colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.slow
+def test_every_page_has_one_main_one_heading_a_language_and_a_title_of_its_own(
+    windows: Windows, app: App, development: Development
+) -> None:
+    page = windows.page()
+    titles: dict[str, str] = {}
+    with all_pages(page, app, development) as names:
+        for name in names:
+            found: dict[str, Any] = page.evaluate(STRUCTURE)
+            assert (found["lang"], found["dir"]) == ("en", "ltr"), name
+            assert found["mains"] == 1, name
+            assert found["headings"].count(1) == 1, name
+            assert found["headings"][0] == 1, name
+            assert all(b - a <= 1 for a, b in pairwise(found["headings"])), name
+            assert len(found["ids"]) == len(set(found["ids"])), name
+            for nothing in ("unlabelled", "dangling"):
+                assert found[nothing] == [], (name, nothing)
+            for none in ("outside", "nameless", "images", "placeholders", "lists"):
+                assert found[none] == 0, (name, none)
+            titles[name] = found["title"]
+    same = [{"password", "returning", "confirming"}, {"consent", "more consent"}]
+    for title in set(titles.values()):
+        bearers = {name for name, each in titles.items() if each == title}
+        assert len(bearers) == 1 or any(bearers <= group for group in same), bearers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("width", "height", "spaced"),
+    [(320, 640, False), (320, 640, True), (320, 200, False), (1280, 800, True), (2560, 1200, False)],
+    ids=["320 px", "320 px and wide text", "1280 x 800 at 400 %", "wide text", "wide window"],
+)
+def test_no_page_scrolls_sideways_or_loses_text(
+    windows: Windows, app: App, development: Development, width: int, height: int, spaced: bool
+) -> None:
+    page = windows.page(viewport={"width": width, "height": height})
+    with all_pages(page, app, development) as names:
+        for name in names:
+            if spaced:
+                page.evaluate(TEXT_SPACING)
+            assert page.evaluate(OVERFLOW) == {"scroll": 0, "wide": [], "cut": []}, name
+
+
+def test_a_name_without_end_breaks_no_page(windows: Windows, app: App) -> None:
+    page = windows.page(viewport={"width": 320, "height": 640})
+    page.goto(app.url(login_hint="a" * 300))
+    assert page.evaluate(OVERFLOW)["scroll"] == 0
+    page.locator("#continue").click()
+    page.locator("form[action$='/password']").wait_for()
+    assert page.evaluate(OVERFLOW) == {"scroll": 0, "wide": [], "cut": []}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_keyboard_reaches_everything_in_the_order_of_the_eye(
+    windows: Windows, app: App, development: Development, scheme: str
+) -> None:
+    """No trap, nothing covered, and a ring of three pixels that stands out at least three to one."""
+    page = windows.page(color_scheme=scheme)
+    with all_pages(page, app, development) as names:
+        for name in names:
+            check_focus(page, name)
+
+
+def check_focus(page: Page, name: str) -> None:
+    page.evaluate("document.activeElement.blur(), scrollTo(0, 0)")
+    page.keyboard.press("Tab")
+    seen: list[dict[str, Any]] = []
+    for _ in range(40):
+        found = page.evaluate(FOCUSED)
+        if found is None or (seen and found["name"] == seen[0]["name"] and found["y"] == seen[0]["y"]):
+            break
+        assert found["ring"] >= 3, (name, found)
+        assert contrast(found["colour"], found["page"]) >= 3, (name, found)
+        assert not found["covered"], (name, found)
+        seen.append(found)
+        page.keyboard.press("Tab")
+    else:
+        raise AssertionError(f"a trap on {name}: {seen}")
+    for before, after in pairwise(seen):
+        level = before["y"] < after["bottom"] and after["y"] < before["bottom"]
+        assert (before["x"] <= after["x"]) if level else (before["y"] <= after["y"]), (name, before, after)
+    reachable = page.locator("main a:visible, main button:visible, main input:visible:not([tabindex='-1'])").count()
+    # Chromium's own order begins behind an element that has the focus from the start.
+    assert len(seen) >= reachable, (name, [each["name"] for each in seen])
+
+
+@pytest.mark.slow
+def test_every_target_can_be_hit(windows: Windows, app: App, development: Development) -> None:
+    page = windows.page(viewport={"width": 320, "height": 640}, has_touch=True)
+    with all_pages(page, app, development) as names:
+        for name in names:
+            assert page.evaluate(TARGETS) == [], name
+
+
+def test_the_page_of_a_form_post_is_a_page_like_the_others(windows: Windows, app: App) -> None:
+    page = windows.page(viewport={"width": 320, "height": 640})
+    form_post(page, app)
+    assert page.evaluate(STRUCTURE)["mains"] == 1
+    assert page.evaluate(OVERFLOW) == {"scroll": 0, "wide": [], "cut": []}
+    windows.reports.clear()  # its script was kept from loading

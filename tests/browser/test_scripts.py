@@ -1,0 +1,93 @@
+"""XI-01: whatever somebody is called, nothing of it runs in a browser, and the policy has nothing to stop."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.chrome import Windows
+from tests.browser.conftest import App, allow, press, sign_in
+from tests.signin.payloads import XSS
+
+
+def change(app: App, sql: str, *values: Any) -> None:
+    with closing(sqlite3.connect(app.provider.folder / "data" / "idp.db", timeout=30)) as database, database:
+        database.execute(sql, values)
+
+
+@pytest.fixture
+def called(app: App) -> Iterator[None]:
+    yield
+    rename(app, "Billing", "Ana Example")
+
+
+def rename(app: App, client: str, person: str) -> None:
+    change(app, "UPDATE clients SET client_name = ? WHERE client_id = ?", client, app.client["client_id"])
+    change(app, "UPDATE users SET claims = ?", json.dumps({"name": person}))
+
+
+def check(page: Page) -> None:
+    page.wait_for_load_state()
+    assert "RAN" not in page.title().split("'")[0]
+    assert page.evaluate("document.title !== 'RAN'")
+    assert page.locator("script").count() == 1
+    assert page.locator("iframe, object, embed, img").count() == 0
+    assert page.url.startswith("http://localhost:")
+
+
+# One page of each kind per payload; the rest of the matrix is checked on the markup itself.
+@pytest.mark.slow
+def test_xi01_nothing_runs_on_any_page(windows: Windows, app: App, called: None) -> None:
+    for payload in XSS:
+        rename(app, payload, payload)
+        page = windows.page()
+        page.goto(app.url(prompt="consent", login_hint=payload, state=payload))
+        check(page)
+        page.locator("#username").fill(payload)
+        press(page, "#continue")
+        check(page)
+        press(page, "button[form=switch]")
+        sign_in(page)
+        check(page)
+        page.locator("h1").hover()
+        allow(page)
+        assert app.site.visits[-1].parameters["state"] == payload
+        page.goto(app.provider.issuer)
+        check(page)
+        page.goto(f"{app.provider.issuer}/{payload.replace('/', '').replace('?', '').replace('#', '')}")
+        check(page)
+        page.context.close()
+        windows.contexts.clear()
+
+
+def test_xi01_nothing_runs_on_the_page_of_a_form_post(windows: Windows, app: App, called: None) -> None:
+    page = windows.page(java_script_enabled=True)
+    page.route("**/static/form_post.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    page.goto(app.url(response_mode="form_post"))
+    sign_in(page)
+    allow(page)
+    for payload in XSS[::4]:
+        rename(app, payload, payload)
+        page.goto(app.url(response_mode="form_post", state=payload))
+        check(page)
+        press(page, "#continue")
+        assert app.site.visits_of("/callback")[-1].parameters["state"] == payload
+
+
+def test_a_foreign_site_cannot_show_a_page_in_a_frame(windows: Windows, app: App) -> None:
+    """CS-06, with the browser as the judge."""
+    for path in ("/", "/nowhere", app.url().removeprefix(app.provider.issuer)):
+        app.site.pages["/framed"] = (
+            f"<!doctype html><title>Frame</title><iframe src='{app.provider.issuer}{path}'></iframe>"
+        )
+        page = windows.page()
+        page.goto(f"{app.site.origin}/framed")
+        page.wait_for_timeout(300)
+        assert all(frame.url.startswith(("chrome-error:", app.site.origin)) for frame in page.frames)
+        assert any("frame-ancestors" in report or "X-Frame-Options" in report for report in windows.reports)
+        windows.reports.clear()
+    del app.site.pages["/framed"]
