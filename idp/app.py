@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from types import MappingProxyType
@@ -147,19 +147,24 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _chores(services: Services) -> None:
-    """What a worker does beside answering: follows key rotations, looks after the database, removes what expired."""
-    pruned = services.clock()
-    reloaded = pruned
+    """What a worker does beside answering. A long prune must not delay a new key: rotations count on RELOAD_EVERY."""
+
+    async def reload() -> None:
+        await services.keys.reload(services.database, services.sealer)
+
+    async def remove_expired() -> None:
+        await prune(services.database, services.clock())
+
+    async with asyncio.TaskGroup() as chores:
+        chores.create_task(_every(timedelta(seconds=1), services.database.maintain))
+        chores.create_task(_every(RELOAD_EVERY - timedelta(seconds=1), reload))
+        chores.create_task(_every(services.settings.prune_interval, remove_expired))
+
+
+async def _every(pause: timedelta, chore: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(1)
-        now = services.clock()
+        await asyncio.sleep(pause.total_seconds())
         try:
-            await services.database.maintain()
-            if now - reloaded >= RELOAD_EVERY - timedelta(seconds=1):
-                reloaded = now
-                await services.keys.reload(services.database, services.sealer)
-            if now - pruned >= services.settings.prune_interval:
-                pruned = now
-                await prune(services.database, now)
+            await chore()
         except Exception:  # a chore that fails is tried again; the worker goes on answering
             log.exception("chore_failed")

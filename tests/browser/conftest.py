@@ -80,11 +80,20 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="session")
-def app(provider: Provider) -> Iterator[App]:
+def registered(provider: Provider) -> Iterator[App]:
     with site() as served:
         scope = "openid profile email phone offline_access"
         client = provider.create_client("--scope", scope, redirect_uri=f"{served.origin}/callback")
         yield App(provider, client, served)
+
+
+@pytest.fixture
+def app(registered: App) -> App:
+    """An app whose website shows plain pages."""
+    registered.site.redirects.clear()
+    registered.site.pages.clear()
+    registered.site.visits.clear()
+    return registered
 
 
 def three_free_ports() -> int:

@@ -17,12 +17,6 @@ def elsewhere() -> Iterator[Site]:
         yield served
 
 
-@pytest.fixture(autouse=True)
-def plain_app(app: App) -> None:
-    app.site.redirects.clear()
-    app.site.visits.clear()
-
-
 @pytest.mark.parametrize("method", ["query", "form_post"])
 def test_an_answer_reaches_the_app(windows: Windows, app: App, javascript: bool, method: str) -> None:
     page = windows.page(java_script_enabled=javascript)
@@ -111,4 +105,3 @@ def test_the_window_that_opened_a_sign_in_hears_from_it(windows: Windows, app: A
     popup.locator("#allow").click()
     expect(popup).to_have_title("Told")
     assert "code=" in page.evaluate("heard")
-    del app.site.pages["/callback"]

@@ -34,7 +34,7 @@ MOVING = """() => [...document.querySelectorAll("*")].flatMap((each) => ["", "::
 BORDERS = """(selector) => [...document.querySelectorAll(selector)].map((each) => {
     const style = getComputedStyle(each);
     return ["top", "bottom"].every((side) => style[`border-${side}-style`] === "solid" &&
-        parseFloat(style[`border-${side}-width`]) >= 1 && !style[`border-${side}-color`].endsWith(", 0)"));
+        parseFloat(style[`border-${side}-width`]) >= 1 && !/^rgba.*, 0\\)$/.test(style[`border-${side}-color`]));
 })"""
 
 

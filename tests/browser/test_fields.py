@@ -175,12 +175,12 @@ def test_enter_sends_the_form_from_any_field(windows: Windows, app: App, javascr
     page.wait_for_url(f"{app.site.origin}/callback**")
 
 
-@pytest.mark.parametrize("way", [no_name, wrong_password])
+@pytest.mark.parametrize(("name", "field"), [("no name", "#username"), ("wrong password", "#password")])
 def test_a_mistake_is_said_first_and_beside_its_field(
-    windows: Windows, app: App, javascript: bool, way: object
+    windows: Windows, app: App, javascript: bool, name: str, field: str
 ) -> None:
     page = windows.page(java_script_enabled=javascript)
-    (no_name if way is no_name else wrong_password)(page, app)
+    PAGES[name](page, app)
     expect(page).to_have_title(re.compile("^Error: "))
     summary = page.locator("[role=alert]")
     expect(summary).to_be_focused()

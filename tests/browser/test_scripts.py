@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page
@@ -30,6 +31,10 @@ def rename(app: App, client: str, person: str) -> None:
     change(app, "UPDATE users SET claims = ?", json.dumps({"name": person}))
 
 
+def threes(texts: list[str]) -> list[list[str]]:
+    return [texts[start : start + 3] for start in range(0, len(texts) - 2, 3)]
+
+
 def check(page: Page) -> None:
     page.wait_for_load_state()
     assert "RAN" not in page.title().split("'")[0]
@@ -39,15 +44,15 @@ def check(page: Page) -> None:
     assert page.url.startswith("http://localhost:")
 
 
-# One page of each kind per payload; the rest of the matrix is checked on the markup itself.
+# Each payload is somebody's name once; that each of them is text in every place is checked on the markup itself.
 @pytest.mark.slow
 def test_xi01_nothing_runs_on_any_page(windows: Windows, app: App, called: None) -> None:
-    for payload in XSS:
-        rename(app, payload, payload)
+    for client, person, typed in threes([*XSS, *XSS[:2]]):
+        rename(app, client, person)
         page = windows.page()
-        page.goto(app.url(prompt="consent", login_hint=payload, state=payload))
+        page.goto(app.url(prompt="consent", login_hint=person, state=typed))
         check(page)
-        page.locator("#username").fill(payload)
+        page.locator("#username").fill(typed)
         press(page, "#continue")
         check(page)
         press(page, "button[form=switch]")
@@ -55,10 +60,10 @@ def test_xi01_nothing_runs_on_any_page(windows: Windows, app: App, called: None)
         check(page)
         page.locator("h1").hover()
         allow(page)
-        assert app.site.visits[-1].parameters["state"] == payload
+        assert app.site.visits[-1].parameters["state"] == typed
         page.goto(app.provider.issuer)
         check(page)
-        page.goto(f"{app.provider.issuer}/{payload.replace('/', '').replace('?', '').replace('#', '')}")
+        page.goto(f"{app.provider.issuer}/{quote(typed, safe='')}")
         check(page)
         page.context.close()
         windows.contexts.clear()
@@ -90,4 +95,3 @@ def test_a_foreign_site_cannot_show_a_page_in_a_frame(windows: Windows, app: App
         assert all(frame.url.startswith(("chrome-error:", app.site.origin)) for frame in page.frames)
         assert any("frame-ancestors" in report or "X-Frame-Options" in report for report in windows.reports)
         windows.reports.clear()
-    del app.site.pages["/framed"]

@@ -112,6 +112,23 @@ def test_az_19_a_refresh_token_needs_the_grant_and_outlives_the_session_only_by_
 
 
 @pytest.mark.parametrize(
+    ("allowed", "got", "offline"),
+    [
+        (("openid", "email", "offline_access", "profile"), ("openid", "email", "offline_access"), True),
+        (("openid", "email"), ("openid", "email"), False),
+        (("email", "offline_access"), ("email", "offline_access"), True),
+        ((), (), False),
+    ],
+)
+def test_cd_14_what_the_client_lost_since_the_code_was_given_it_does_not_get(
+    allowed: tuple[str, ...], got: tuple[str, ...], offline: bool
+) -> None:
+    found = exchanged(client=replace(CONFIDENTIAL, scope=allowed))
+    assert (found.entitlement.scope, found.offline) == (got, offline)
+    assert found.entitlement.openid is ("openid" in got)
+
+
+@pytest.mark.parametrize(
     "client", [PUBLIC, replace(CONFIDENTIAL, client_id="Billing"), replace(CONFIDENTIAL, client_id="")]
 )
 def test_cd_02_a_code_of_one_client_is_nothing_to_another(client: Client) -> None:

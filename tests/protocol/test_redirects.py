@@ -234,6 +234,13 @@ NEVER = [
     *("https://app.example.com/\x00", "https://app.example.com/é", "https://аpp.example.com/cb"),
     *('https://app.example.com/"', "https://app.example.com/<b>", "https://app.example.com/`", "https://a\\b/cb"),
     *("https://app.example.com:0/cb", "https://app.example.com:65536/cb", "https://app.example.com:x/cb"),
+    *(
+        "https://a;b.example.com/cb",
+        "https://a'b.example.com/cb",
+        "https://a,b/cb",
+        "https://a%20b/cb",
+        "https://a(b)/cb",
+    ),
     *("https://[::1/cb", "https://[x]/cb", "https://app.example.com/" + "a" * 2000),
 ]
 

@@ -149,14 +149,15 @@ async def test_cancelling_at_any_moment_leaves_all_of_a_transaction_or_nothing(w
             await world.record(transaction)
             transaction.durable()
 
-    async def after(turns: int, task: asyncio.Task[None]) -> None:
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        task.cancel()
-
-    for number in range(100):
+    started = time.monotonic()
+    await write(0)
+    whole = time.monotonic() - started
+    for number in range(1, 101):
         task = asyncio.create_task(write(number))
-        await after(number % 25, task)
+        for _ in range(number % 4):
+            await asyncio.sleep(0)
+        await asyncio.sleep(whole * (number % 25) / 25)
+        task.cancel()
         await asyncio.wait([task])
     assert await world.count(User) == await world.count(AuditRow) > 0
     await all_connections_are_free(world)
