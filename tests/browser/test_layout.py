@@ -156,7 +156,8 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_eye(
 
 
 def check_focus(page: Page, name: str) -> None:
-    while page.evaluate(FOCUSED) is not None:
+    page.keyboard.press("Shift+Tab")
+    while page.evaluate(FOCUSED) is not None:  # back to before the first
         page.keyboard.press("Shift+Tab")
     page.keyboard.press("Tab")
     seen: list[dict[str, Any]] = []
