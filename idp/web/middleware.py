@@ -61,16 +61,16 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
         reference = scope["idp.reference"] = new_reference()
-        answer = _Answer(send, self._always, reference)
+        answer = _Answer(scope, send, self._always, reference)
         try:
             await self._app(scope, _limited(scope, receive), answer)
         except ClientDisconnect:
             pass  # nobody is left to answer
         except Exception as error:  # noqa: BLE001  # whatever it is, the person gets a page and the log the reason
             await self._fail(scope, receive, answer, error)
-        self._log(scope, answer.status, reference, time.perf_counter() - began)
+        finally:
+            answer.log()
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", error: Exception) -> None:
         problem = _problem(error)
@@ -89,24 +89,16 @@ class Front:
             return problem_json(problem, _ERRORS[problem.status])
         return problem_page(Request(scope, receive), problem)
 
-    def _log(self, scope: Scope, status: int, reference: str, seconds: float) -> None:
-        log.info(
-            "request",
-            method=scope["method"],
-            path=getattr(scope.get("route"), "path", None) or scope["path"][:200],
-            status=status,
-            ms=round(seconds * 1000, 1),
-            reference=reference,
-            **scope.get("idp.log", {}),
-        )
-
 
 class _Answer:
-    """Sends, and adds what every answer has."""
+    """Sends, adds what every answer has, and logs: before the last byte, so that who has the answer finds its line."""
 
-    def __init__(self, send: Send, always: tuple[tuple[bytes, bytes], ...], reference: str) -> None:
+    def __init__(self, scope: Scope, send: Send, always: tuple[tuple[bytes, bytes], ...], reference: str) -> None:
+        self._scope = scope
         self._send = send
         self._always = always
+        self._began = time.perf_counter()
+        self._logged = False
         self.reference = reference
         self.status = 0
 
@@ -118,7 +110,24 @@ class _Answer:
             headers.extend(self._always)
             headers.extend(pair for pair in _UNLESS_SET if pair[0] not in present)
             headers.append((b"x-request-id", self.reference.encode()))
+        elif not message.get("more_body", False):
+            self.log()
         await self._send(message)
+
+    def log(self) -> None:
+        """The one line of this request."""
+        if self._logged:
+            return
+        self._logged = True
+        log.info(
+            "request",
+            method=self._scope["method"],
+            path=getattr(self._scope.get("route"), "path", None) or self._scope["path"][:200],
+            status=self.status,
+            ms=round((time.perf_counter() - self._began) * 1000, 1),
+            reference=self.reference,
+            **self._scope.get("idp.log", {}),
+        )
 
 
 def _limited(scope: Scope, receive: Receive) -> Callable[[], Awaitable[Message]]:
