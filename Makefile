@@ -6,7 +6,6 @@ PYTHON ?= python3
 # A distribution builds its Python with all optimisations, which one built by hand often lacks: a tenth of the speed.
 VENV_PYTHON ?= $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo /usr/bin/python3 || echo $(PYTHON))
-PORT ?= 8000
 # Tests run in this many processes.
 JOBS ?= 2
 
@@ -23,7 +22,7 @@ help: ## what can be made
 
 run: export PORT := $(PORT)
 run: $(PACKAGES) ## the provider, a demo app and a demo API in development mode (PORT=8000)
-	@exec .venv/bin/python -m idp dev --port "$$PORT"
+	@exec .venv/bin/python -m idp dev $(if $(PORT),--port "$$PORT")
 
 test: .venv/.dev $(NODE_MODULES) $(if $(filter true,$(CI)),test-deps) ## all tests (FAST=1: without the slow ones; ARGS="...": for pytest)
 	@.venv/bin/python -m pytest --numprocesses=$(JOBS) $(if $(FAST),-m "not slow") $(ARGS)
@@ -64,12 +63,14 @@ clean: ## no installed packages, no caches; ./data stays
 	@rm -rf .venv
 	@$(UV) venv --quiet --no-python-downloads --python $(VENV_PYTHON) .venv
 	@pwd > "$$($@ -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/idp.pth"
-	@printf '#!/bin/sh\nexec "$${0%%/*}/python" -m idp "$$@"\n' > .venv/bin/idp
-	@chmod +x .venv/bin/idp
+
+.venv/bin/idp: Makefile | .venv/bin/python
+	@printf '#!/bin/sh\nexec "$$(dirname "$$(readlink -f "$$0")")/python" -m idp "$$@"\n' > $@
+	@chmod +x $@
 
 .venv/.runtime: requirements.lock .venv/bin/python
 .venv/.dev: requirements-dev.lock .venv/bin/python
-.venv/.runtime .venv/.dev: | $(UV)
+.venv/.runtime .venv/.dev: | $(UV) .venv/bin/idp
 	@echo "Installing the packages of $<"
 	@$(UV) pip sync --quiet --require-hashes --python .venv $<
 	@touch $@

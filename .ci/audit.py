@@ -1,7 +1,8 @@
 """Asks whether anything in the lock files has a known vulnerability, and never takes silence for a no.
 
 Fails on a vulnerability that is high (for Python packages no severity is known, so: on any) and on a package
-that was skipped. A source of advisories that cannot be reached is said loudly.
+that was skipped. A source of advisories that cannot be reached, or that a mirror does not serve, is said loudly.
+Anything else that it answers fails.
 """
 
 import json
@@ -14,12 +15,19 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-# Signs, in what pip-audit says as it ends, that it is the network that failed.
-NETWORK = re.compile(r"ConnectionError|ProxyError|SSLError|Timeout|ServiceError|Could not connect")
+# What pip-audit ends with when it is the network that failed, or the server itself.
+PYTHON_UNREACHABLE = re.compile(
+    r"^.*(exceptions\.(ConnectionError|ProxyError|SSLError|\w*Timeout)|5\d\d Server Error|Could not connect).*",
+    flags=re.MULTILINE,
+)
 
 
 class Unreachable(Exception):
-    """Nobody answered, so nothing is known."""
+    """Nobody could be asked, so nothing is known."""
+
+
+class Failed(Exception):
+    """The audit itself did not work."""
 
 
 def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -37,10 +45,10 @@ def pip_audit(lock: str) -> list[dict[str, Any]]:
         file.flush()
         options = "--require-hashes", "--disable-pip", "--format=json", "--progress-spinner=off"
         done = run(str(BIN / "pip-audit"), *options, f"--requirement={file.name}")
-    if not done.stdout and NETWORK.search(done.stderr):
-        raise Unreachable(done.stderr.strip().splitlines()[-1])
+    if not done.stdout and (said := PYTHON_UNREACHABLE.search(done.stderr)):
+        raise Unreachable(said[0])
     if not done.stdout:
-        sys.exit(f"pip-audit failed:\n{done.stderr}")
+        raise Failed(done.stderr)
     packages: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     return packages
 
@@ -65,10 +73,12 @@ def python_findings() -> list[str]:
 def npm_findings() -> list[str]:
     done = run(str(BIN / "npm"), "audit", "--json", cwd=ROOT / "tests" / "interop")
     report = json.loads(done.stdout or "{}")
-    if "message" in report:  # of npm's own errors it has none
+    status = report.get("statusCode")
+    # An error that npm made itself has no message; one of the network has no status. A mirror may not serve advisories.
+    if "message" in report and (status is None or status in {404, 405} or status >= 500):
         raise Unreachable(report["message"])
     if "vulnerabilities" not in report:
-        sys.exit(f"npm audit failed:\n{done.stdout}{done.stderr}")
+        raise Failed(done.stdout + done.stderr)
     flaws = {name: flaw["severity"] for name, flaw in report["vulnerabilities"].items()}
     print(f"npm: {report['metadata']['dependencies']['total']} packages, vulnerable: {flaws or 'none'}")
     return [f"{name}: {severity}" for name, severity in flaws.items() if severity in {"high", "critical"}]
@@ -80,7 +90,9 @@ def main() -> None:
         try:
             findings += ask()
         except Unreachable as reason:
-            print(f"{ecosystem} WAS NOT AUDITED: the source of advisories cannot be reached ({reason})")
+            print(f"{ecosystem} WAS NOT AUDITED, because the source of advisories cannot be asked: {reason}")
+        except Failed as reason:
+            findings.append(f"{ecosystem} WAS NOT AUDITED:\n{reason}")
     sys.exit("\n".join(findings) or None)
 
 

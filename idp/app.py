@@ -26,7 +26,7 @@ from idp.settings import Settings, SettingsError
 from idp.store import instance, open_database
 from idp.store.prune import prune
 from idp.store.seal import Sealer
-from idp.web import problems
+from idp.web import cors, problems
 from idp.web.cors import Origins
 from idp.web.middleware import Front
 from idp.web.problems import problem_json, problem_page
@@ -139,7 +139,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for it alone
     problem = _BY_STATUS.get(error.status_code, problems.BAD_REQUEST)
     if routes.is_api(request.scope["path"]):
-        response = problem_json(problem, "invalid_request")
+        response = cors.for_known(request, problem_json(problem, "invalid_request"))
     else:
         response = problem_page(request, problem)
     response.headers.update(error.headers or {})

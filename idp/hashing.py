@@ -48,9 +48,16 @@ class PasswordPool:
         return await self._run(lambda: password.hash_password(plain, self._cost, salt))
 
     async def verify(self, encoded: str | None, plain: str) -> bool:
-        """Whether it is the password. Where there is no hash, as much work is done, and the answer is no."""
-        right = await self._run(lambda: password.verify(encoded or self._decoy, plain))
+        """Whether it is the password. Every no takes the same work, also where there is no hash or a cheaper one."""
+        right = await self._run(lambda: self._verify(encoded or self._decoy, plain))
         return right and encoded is not None
+
+    def _verify(self, encoded: str, plain: str) -> bool:
+        right = password.verify(encoded, plain)
+        missing = None if right else password.missing_work(encoded, self._cost)
+        if missing is not None:
+            password.hash_password(plain, missing, secrets.token_bytes(password.SALT_BYTES))
+        return right
 
     def outdated(self, encoded: str) -> bool:
         return password.needs_rehash(encoded, self._cost)

@@ -11,19 +11,26 @@ FILE = Path("secrets") / "secret_key"
 
 
 def secret_keys(settings: Settings) -> tuple[str, ...]:
-    """The keys, the newest first. Raises SettingsError where the file can be read by others."""
+    """The keys, the newest first. Raises SettingsError where the file cannot be used or can be read by others."""
     if settings.secret_key:
         return settings.secret_key
     path = settings.data_dir / FILE
-    _create(path)
-    mode = stat.S_IMODE(path.stat().st_mode)
+    try:
+        _create(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = "it is no directory" if isinstance(error, FileExistsError) else error.strerror
+        raise SettingsError(f"{error.filename or path} cannot be used for the secret key: {reason}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not text; restore it from your backup.") from None
     if mode & 0o077:
         message = (
             f"{path} can be read by others (mode {mode:04o}): `chmod 600 {path}`, "
             "and rotate the key if others have an account here."
         )
         raise SettingsError(message)
-    found = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    found = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not found:
         message = f"{path} is empty; restore it from your backup, or the database cannot be opened."
         raise SettingsError(message)

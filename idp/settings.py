@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ CONFIG = "IDP_CONFIG"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 MIN_SECRET_KEY = 32
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
+_SCOPE_TEXT = re.compile(r"[\x21\x23-\x3c\x3e-\x5b\x5d-\x7e]{1,128}=.{1,100}")
 _LONGEST = timedelta(days=3650)
 _NETLOC = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -43,7 +45,10 @@ def _duration(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    """Commas and newlines separate alike: a file with a key on each line is as good as a list."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in re.split(r"[,\n]", value) if part.strip())
 
 
 def _number(value: object) -> object:
@@ -58,7 +63,9 @@ Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 class Settings(BaseSettings):
     """Each field is a setting; its description is what `docs/settings.md` says of it."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False
+    )
 
     issuer: str = Field(description="The public URL of the provider, such as https://id.example.com.")
     name: str = Field("", description="What people see as the name of the provider; by default the issuer's host.")
@@ -69,8 +76,12 @@ class Settings(BaseSettings):
     database_pool: int = Field(10, ge=1, le=200, description="Connections to PostgreSQL that one worker holds at most.")
     secret_key: Listed = Field(
         (),
-        description="The sealing keys, comma-separated, the newest first; by default a file made on first start.",
+        description="The sealing keys, the newest first, with commas or newlines between; "
+        "by default a file made on first start.",
         json_schema_extra={"secret": True},
+    )
+    scope_texts: Listed = Field(
+        (), description="Words for scopes of your own on the consent page: SCOPE=TEXT, comma-separated."
     )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=1, le=65535, description="The port to listen on.")
@@ -142,6 +153,9 @@ class Settings(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _secret_keys_are_long(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:  # defaults are not validated: somebody set it, and another key would seal the database
+            message = "it is set and holds no key; unset it to use the file in the data directory"
+            raise ValueError(message)
         if any(len(key) < MIN_SECRET_KEY for key in value):
             message = f"each key needs at least {MIN_SECRET_KEY} characters; `openssl rand -base64 32` makes one"
             raise ValueError(message)
@@ -159,6 +173,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("scope_texts")
+    @classmethod
+    def _scope_texts_are_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_SCOPE_TEXT.fullmatch(each) for each in value):
+            message = "write SCOPE=TEXT, such as invoices:read=Read your invoices"
+            raise ValueError(message)
+        return value
+
     @field_validator("refresh_grace")
     @classmethod
     def _grace_is_short(cls, value: timedelta) -> timedelta:
@@ -173,6 +195,9 @@ class Settings(BaseSettings):
         if value and not value.startswith(("sqlite:///", "postgresql://")):
             message = "write sqlite:///FILE or postgresql://USER@HOST/NAME"
             raise ValueError(message)
+        if value.startswith("sqlite:///") and Path(value.removeprefix("sqlite:///")).name in ("", ":memory:"):
+            message = "name a file after sqlite:///, such as sqlite:////var/lib/idp/idp.db"
+            raise ValueError(message)
         return value
 
     @classmethod
@@ -186,7 +211,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
 
-    @property
+    @cached_property
     def secure(self) -> bool:
         """Whether browsers reach the provider by https."""
         return self.issuer.startswith("https://")
@@ -195,17 +220,32 @@ class Settings(BaseSettings):
     def loopback(self) -> bool:
         return urlsplit(self.issuer).hostname in LOOPBACK_HOSTS
 
-    @property
+    @cached_property
+    def scope_words(self) -> dict[str, str]:
+        return {name: text for name, _, text in (each.partition("=") for each in self.scope_texts)}
+
+    @cached_property
     def issuer_port(self) -> int:
         return urlsplit(self.issuer).port or (443 if self.secure else 80)
 
-    @property
+    @cached_property
     def site_name(self) -> str:
         return self.name or urlsplit(self.issuer).hostname or self.issuer
 
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'idp.db'}"
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file of SQLite; PostgreSQL has none of ours."""
+        file = self.database.removeprefix("sqlite:///")
+        return None if file == self.database else Path(file)
+
+    @property
+    def development_file(self) -> Path:
+        """Where development mode keeps what it drew, and so the mark of a data directory that is its own."""
+        return self.data_dir / "development.json"
 
 
 def load(
@@ -247,14 +287,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, st
             continue
         field = name.removeprefix(PREFIX).lower()
         if field in Settings.model_fields:
-            found[field] = (environment[name], name)
+            found[field] = (_utf8(environment[name], name), name)
         elif name.endswith(FILE_SUFFIX) and (field := field.removesuffix("_file")) in Settings.model_fields:
             if f"{PREFIX}{field.upper()}" in environment:
                 message = f"{PREFIX}{field.upper()} and {name} are both set; keep one of them."
                 raise SettingsError(message)
             found[field] = (_read(environment[name], name), name)
         else:
-            raise SettingsError(_unknown(name, [PREFIX + each.upper() for each in Settings.model_fields]))
+            raise SettingsError(
+                _unknown(name, name, [CONFIG, *(PREFIX + each.upper() for each in Settings.model_fields)])
+            )
     return found
 
 
@@ -268,8 +310,16 @@ def _from_toml(path: str | None) -> dict[str, tuple[Any, str]]:
         raise SettingsError(message) from None
     for name in document:
         if name not in Settings.model_fields:
-            raise SettingsError(_unknown(f"{name} in {path}", list(Settings.model_fields), name))
+            raise SettingsError(_unknown(f"{name} in {path}", name, list(Settings.model_fields)))
     return {name: (tuple(value) if isinstance(value, list) else value, path) for name, value in document.items()}
+
+
+def _utf8(value: str, name: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise SettingsError(f"{name} is not UTF-8.") from None
+    return value
 
 
 def _read(path: str, name: str) -> str:
@@ -280,9 +330,11 @@ def _read(path: str, name: str) -> str:
         raise SettingsError(message) from None
 
 
-def _unknown(shown: str, known: list[str], name: str = "") -> str:
-    nearest = difflib.get_close_matches(name or shown, known, n=1, cutoff=0)
-    return f"There is no setting {shown}. The nearest is {nearest[0]}."
+def _unknown(shown: str, name: str, known: list[str]) -> str:
+    """The nearest of the known names is told too, where one is near without the prefix."""
+    bare = {each.removeprefix(PREFIX).lower(): each for each in known}
+    nearest = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), bare, n=1)
+    return f"There is no setting {shown}." + (f" The nearest is {bare[nearest[0]]}." if nearest else "")
 
 
 def is_secret(field: FieldInfo) -> bool:

@@ -23,6 +23,7 @@ from idp.web.problems import Problem
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "idp"
 DOCS = ROOT / "docs"
+TESTS = ROOT / "tests"
 LOGGERS = ("app.py", "logs.py", "cli/serve.py", "oauth/", "signin/", "store/db.py", "web/middleware.py")
 
 # One library, one home: who imports what, by files and folders of idp/.
@@ -50,6 +51,10 @@ CLOCKS = {"time.perf_counter": ("web/middleware.py",), "datetime.now": ("service
 UNSAFE_MODULES = {"pickle", "marshal", "shelve", "yaml", "jsonpickle", "dill", "random"}
 DRAWERS = re.compile(r"(utils?|helpers?|misc|common|shared|tools?|stuff|lib|base|core|manager|handlers?)")
 SECRET = re.compile(r"(^|_)(secret|password|passwd|token|mac|hash|digest|cookie|csrf|verifier|challenge|seed|code)s?$")
+# The groups of attacks, as the names of tests have them: two letters and two digits.
+CASE = re.compile(
+    r"(?:^|_)(?:ru|az|pk|cd|rt|tk|ca|pr|dv|cr|in|lo|co|se|cs|xi|pw|en|rl|mf|ot|wa|rc|fe|un|ht|do|ad|km|lg|ra)_?\d\d(?=_|$)"
+)
 MAX_FUNCTION = 50
 MAX_FILE = 400
 
@@ -151,8 +156,8 @@ def test_time_and_chance_come_from_one_place_each() -> None:
     assert {what for _, what in found} == set(CLOCKS)
 
 
-def test_nothing_is_read_that_could_run_and_no_dice_are_thrown_but_by_secrets() -> None:
-    """XI-16."""
+def test_xi_16_nothing_is_read_that_could_run_and_no_dice_are_thrown_but_by_secrets() -> None:
+    """The attacker writes to the database or a cookie what becomes a program when it is read, or foretells a secret."""
     assert not [(file, module) for file, module in imports() if module.partition(".")[0] in UNSAFE_MODULES]
     calls = (node for _, node in nodes() if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
     assert not [ast.unparse(call) for call in calls if call.func.id in ("eval", "exec", "compile")]  # type: ignore[attr-defined]
@@ -196,6 +201,20 @@ def _secret(node: ast.expr) -> bool:
         node = node.func
     name = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
     return bool(SECRET.search(name)) or name == "hash_of"
+
+
+def test_every_test_that_is_named_after_an_attack_says_which_in_a_sentence() -> None:
+    """Who reads the test has no list of attacks beside it: the number alone says nothing."""
+    named = [
+        (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", (ast.get_docstring(node) or "").strip())
+        for path in sorted(TESTS.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and CASE.search(node.name)
+    ]
+    assert len(named) > 300
+    assert not [test for test, sentence in named if not re.match(r"\S.{11,}[.!?]", sentence)]
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -11,7 +11,19 @@ from idp.cli.serve import migrate, prune, serve
 from idp.cli.users import user
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Utf8(click.Group):
+    """What is no text has no place in a database, a URL or a token."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for each in args:
+            try:
+                each.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"{each!r} is not UTF-8.") from None
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Utf8, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="idp")
 def main() -> None:
     """An OAuth 2.1 and OpenID Connect identity provider."""

@@ -12,8 +12,9 @@ from idp.protocol import registration
 from idp.protocol.client_auth import hash_secret
 from idp.protocol.clients import AUTH_METHODS, DEFAULT_PROFILE, PROFILES, Client
 from idp.protocol.registration import GRANT_TYPES, Registration
+from idp.protocol.scopes import OFFLINE_ACCESS
 from idp.services import Services
-from idp.store import clients
+from idp.store import clients, grants
 from idp.store.clients import ClientRecord
 from idp.store.ids import new_id, new_secret
 
@@ -102,7 +103,9 @@ def show_client(client_id: str, as_json: bool) -> None:
 def update(
     client_id: str, name: str | None, scope: str | None, profile: str | None, as_json: bool, **lists: Any
 ) -> None:
-    """Change an app: an option replaces the whole value that it names."""
+    """Change an app: an option replaces the whole value that it names; a lone "" empties a list."""
+    if name is None and scope is None and profile is None and not any(lists.values()):
+        raise click.UsageError("Say what to change, such as --name or --redirect-uri.")
 
     async def work(services: Services) -> ClientRecord:
         before = (await _find(services, client_id)).client
@@ -110,6 +113,8 @@ def update(
         now = services.clock()
         async with services.database.transaction() as transaction:
             await clients.replace(transaction, after, now)
+            if OFFLINE_ACCESS not in after.scope:
+                await grants.bind_to_sessions(transaction, client_id)
             await audit.record(transaction, services, Event.CLIENT_UPDATED, COMMAND_LINE, client_id=client_id)
         return await _find(services, client_id)
 
@@ -134,7 +139,7 @@ def _changed(
         post_logout_redirect_uris=before.post_logout_redirect_uris,
         audience=before.audience,
     )
-    given: dict[str, Any] = {field: values for field, values in lists.items() if values}
+    given: dict[str, Any] = {field: () if values == ("",) else values for field, values in lists.items() if values}
     return replace(same, **given)
 
 

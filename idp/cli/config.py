@@ -3,7 +3,7 @@
 import click
 
 from idp.app import prepare_data_dir
-from idp.cli.run import check_tls, fail, json_option, show, show_list
+from idp.cli.run import check_not_development, check_tls, fail, json_option, show, show_list, telling_what_is_made
 from idp.secret_keys import secret_keys
 from idp.settings import Settings, SettingsError, is_secret, load, origins, shown
 
@@ -40,8 +40,10 @@ def check(as_json: bool) -> None:
     try:
         settings = load()
         check_tls(settings)
-        prepare_data_dir(settings)
-        secret_keys(settings)
+        check_not_development(settings)
+        with telling_what_is_made(settings):
+            prepare_data_dir(settings)
+            secret_keys(settings)
     except SettingsError as error:
         fail(str(error))
     show({"ok": True, "issuer": settings.issuer, "database": shown(settings.database)}, as_json=as_json)

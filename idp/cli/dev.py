@@ -11,10 +11,10 @@ from idp.store.seal import SealBroken
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65533), default=8000, show_default=True, help="The provider's port.")
+@click.option("--port", type=click.IntRange(1, 65533), help="The provider's port; by default IDP_PORT, or 8000.")
 @click.option("--host", default="localhost", show_default=True, help="The address to listen on.")
 @click.option("--allow-remote", is_flag=True, help="Listen on an address that is not loopback.")
-def dev(port: int, host: str, allow_remote: bool) -> None:
+def dev(port: int | None, host: str, allow_remote: bool) -> None:
     """Try it out: development mode, with nothing to set up. Never for real data."""
     from idp.dev.run import NotLoopback, PortTaken, run  # noqa: PLC0415  # production never imports it
 

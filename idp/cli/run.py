@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import os
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from idp import logs
-from idp.app import close_services, open_services
+from idp.app import close_services, open_services, prepare_data_dir
 from idp.protocol.errors import OAuthError
+from idp.secret_keys import FILE
 from idp.services import Services
 from idp.settings import Settings, SettingsError, load
 from idp.store.db import StoreUnavailable
@@ -52,6 +56,39 @@ def check_tls(settings: Settings) -> None:
         raise SettingsError(message) from None
 
 
+def of_development(settings: Settings) -> bool:
+    """Whether development mode made the data directory."""
+    return os.access(settings.development_file, os.F_OK)
+
+
+def check_not_development(settings: Settings) -> None:
+    """Raises SettingsError where the data directory has a demo user, whose password was printed."""
+    if of_development(settings):
+        raise SettingsError(
+            f"{settings.data_dir.resolve()} belongs to development mode (`make run`, `idp dev`), which has a known "
+            "user: give another IDP_DATA_DIR."
+        )
+
+
+def tell_what_was_made(made: dict[str, Path]) -> None:
+    click.echo(f"Made {' and '.join(f'a new {what} ({path})' for what, path in made.items())}.", err=True)
+
+
+@contextmanager
+def telling_what_is_made(
+    settings: Settings, tell: Callable[[dict[str, Path]], None] = tell_what_was_made
+) -> Iterator[None]:
+    """A command that runs in the wrong directory finds nothing and makes it all anew: one has to see that."""
+    key_file = None if settings.secret_key else settings.data_dir / FILE
+    files = {"database": settings.database_file, "secret key": key_file}
+    absent = {what: path.resolve() for what, path in files.items() if path and not os.access(path, os.F_OK)}
+    try:
+        yield
+    finally:
+        if made := {what: path for what, path in absent.items() if os.access(path, os.F_OK)}:
+            tell(made)
+
+
 def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
     """Runs `work` beside a running server or without one. What can go wrong is said, not traced."""
     from idp.store.migrate import WrongSchema, require_current  # noqa: PLC0415  # Alembic is slow to import
@@ -59,10 +96,14 @@ def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
     try:
         settings = load(fallback={"issuer": _ANY_ISSUER})
         logs.configure(settings.model_copy(update={"log_format": "text", "log_level": "warning"}))
-        require_current(settings.database)
-        return asyncio.run(_opened(settings, work))
+        with telling_what_is_made(settings):
+            prepare_data_dir(settings)
+            require_current(settings.database)
+            return asyncio.run(_opened(settings, work))
     except OAuthError as error:
         fail(error.reason)
+    except UnicodeEncodeError:
+        fail("What was given is not UTF-8.")
     except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
         fail(str(error))
 
@@ -77,7 +118,7 @@ async def _opened(settings: Settings, work: Callable[[Services], Awaitable[T]]) 
 
 def show(record: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(record, default=_plain))
+        click.echo(_json(record))
         return
     width = max((len(name) for name in record), default=0)
     for name, value in record.items():
@@ -86,12 +127,16 @@ def show(record: Mapping[str, Any], *, as_json: bool) -> None:
 
 def show_list(records: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(list(records), default=_plain))
+        click.echo(_json(list(records)))
         return
     rows = [columns, *([_text(record[name]) for name in columns] for record in records)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
     for row in rows:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=_plain, allow_nan=False)
 
 
 def _plain(value: object) -> str:
@@ -108,7 +153,7 @@ def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(each) for each in value) or "-"
     if isinstance(value, dict):
-        return json.dumps(value, default=_plain)
+        return _json(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

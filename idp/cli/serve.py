@@ -1,7 +1,9 @@
 """`idp serve`, `idp migrate`, `idp prune`."""
 
 import asyncio
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,16 @@ from starlette.types import ASGIApp
 
 from idp import VERSION, logs
 from idp.app import close_services, create_app, open_services, prepare_data_dir
-from idp.cli.run import check_tls, fail, json_option, settings_for_serving, show, with_services
-from idp.secret_keys import FILE
+from idp.cli.run import (
+    check_not_development,
+    check_tls,
+    fail,
+    json_option,
+    settings_for_serving,
+    show,
+    telling_what_is_made,
+    with_services,
+)
 from idp.settings import Settings, SettingsError, load, shown
 from idp.store.db import StoreUnavailable
 from idp.store.instance import WrongSecretKey
@@ -36,8 +46,8 @@ _OPTIONS: dict[str, Any] = {
 
 @click.command()
 @click.option("--host", help="The address to listen on.")
-@click.option("--port", type=int, help="The port to listen on.")
-@click.option("--workers", type=int, help="Worker processes.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A certificate chain in PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key in PEM.")
 def serve(host: str | None, port: int | None, workers: int | None, tls_cert: Path | None, tls_key: Path | None) -> None:
@@ -59,18 +69,23 @@ def serve(host: str | None, port: int | None, workers: int | None, tls_cert: Pat
 def prepare(settings: Settings) -> None:
     """Everything that can be wrong is found here, before anything is served, and said in a sentence."""
     logs.configure(settings)
-    key_file = settings.data_dir / FILE
-    known = bool(settings.secret_key) or key_file.exists()
     try:
         check_tls(settings)
+        check_not_development(settings)
         _check_free(settings)
-        prepare_data_dir(settings)
-        migrate_database(settings.database)
-        asyncio.run(_open_and_close(settings))
+        with telling_what_is_made(settings, _log_what_was_made):
+            prepare_data_dir(settings)
+            migrate_database(settings.database)
+            asyncio.run(_open_and_close(settings))
     except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
         fail(str(error))
-    if not known:
-        log.warning("secret_key_made", file=str(key_file), advice="back it up: without it the database does not open")
+
+
+def _log_what_was_made(made: dict[str, Path]) -> None:
+    if file := made.get("database"):
+        log.warning("database_made", file=str(file))
+    if file := made.get("secret key"):
+        log.warning("secret_key_made", file=str(file), advice="back it up: without it the database does not open")
 
 
 def _check_free(settings: Settings) -> None:
@@ -80,6 +95,8 @@ def _check_free(settings: Settings) -> None:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
     except OSError as error:
         found, problem = [], error
+    except UnicodeError:  # no host has such a name
+        found = []
     for family, kind, protocol, _, address in found:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -96,6 +113,8 @@ def _check_free(settings: Settings) -> None:
 
 def run(settings: Settings, factory: str) -> None:
     """`factory` names a function that makes the app: each worker calls it for itself."""
+    # A single worker raises the signal that ended it once more, when all is done.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         factory,
         factory=True,
@@ -125,8 +144,9 @@ def migrate(as_json: bool) -> None:
     """Bring the database to what this version expects."""
     try:
         settings = load(fallback={"issuer": "http://localhost:8000"})
-        prepare_data_dir(settings)
-        revision = migrate_database(settings.database)
+        with telling_what_is_made(settings):
+            prepare_data_dir(settings)
+            revision = migrate_database(settings.database)
     except (SettingsError, StoreUnavailable, WrongSchema) as error:
         fail(str(error))
     show({"revision": revision}, as_json=as_json)

@@ -1,6 +1,7 @@
 """`idp user`: people."""
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from idp.store.users import NotAnEmail, Person
 
 _FROM_ELSEWHERE = ("email", "email_verified", "updated_at")
 CLAIMS = frozenset(name for names in SCOPE_CLAIMS.values() for name in names if name not in _FROM_ELSEWHERE)
+MAX_CLAIM = 1000
 _WHO = click.argument("who", metavar="EMAIL|ID")
 _CLAIM = click.option(
     "--claim",
@@ -54,7 +56,7 @@ def create(
     email: str, name: str | None, pairs: tuple[str, ...], password_stdin: bool, verified: bool, as_json: bool
 ) -> None:
     """Create a person."""
-    claims = _claims(pairs) | ({"name": name} if name else {})
+    claims = _without_empty(_claims(pairs, name))
     new = _New(email, claims, _read_password() if password_stdin else None, verified)
     show(_record(with_services(lambda services: _create(services, new))), as_json=as_json)
 
@@ -104,11 +106,13 @@ def show_user(who: str, as_json: bool) -> None:
 @json_option
 def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) -> None:
     """Change a person's claims; an empty value removes one."""
-    changes = _claims(pairs) | ({"name": name} if name is not None else {})
+    changes = _claims(pairs, name)
+    if not changes:
+        raise click.UsageError("Say what to change: --name or --claim.")
 
     async def work(services: Services) -> Person:
         person = await _find(services, who)
-        claims = {name: value for name, value in (person.claims | changes).items() if value != ""}
+        claims = _without_empty(person.claims | changes)
         async with services.database.transaction() as transaction:
             await users.update_claims(transaction, person.id, claims, services.clock())
             await _record_event(transaction, services, Event.USER_UPDATED, person.id)
@@ -123,7 +127,7 @@ def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) ->
 @json_option
 def set_password(who: str, password_stdin: bool, as_json: bool) -> None:
     """Set a person's password. Their sessions and tokens end."""
-    plain = _read_password() if password_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    plain = _read_password() if password_stdin else _ask_password()
 
     async def work(services: Services) -> Person:
         person = await _find(services, who)
@@ -222,6 +226,12 @@ def _read_password() -> str:
         fail("That password cannot be used: it is not UTF-8, and a browser sends nothing else.")
 
 
+def _ask_password() -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError("There is no terminal to ask for the password: give it with --password-stdin.")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
 def _acceptable(plain: str) -> str:
     try:
         password_rules.check_new(plain)
@@ -230,27 +240,46 @@ def _acceptable(plain: str) -> str:
     return plain
 
 
-def _claims(pairs: tuple[str, ...]) -> dict[str, Any]:
+def _claims(pairs: tuple[str, ...], given_name: str | None) -> dict[str, Any]:
+    """What was given, the empty values too: they remove a claim."""
     claims: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or name not in CLAIMS:
             raise click.UsageError(f"--claim {pair}: write NAME=VALUE with one of {', '.join(sorted(CLAIMS))}.")
-        claims[name] = _typed(name, value)
+        claims[name] = _typed(name, value.strip())
+    if given_name is not None:
+        claims["name"] = _typed("name", given_name.strip())
     return claims
+
+
+def _without_empty(claims: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in claims.items() if value != ""}
 
 
 def _typed(name: str, value: str) -> Any:  # a JSON value
     """OpenID Connect Core section 5.1: address is an object, phone_number_verified a boolean, all else text."""
-    if name == "phone_number_verified":
-        return value.lower() == "true"
-    if name != "address" or not value:
-        return value
+    if name == "address" and value:
+        return _address(value)
+    _check_text(name, value)
+    return value.lower() == "true" if name == "phone_number_verified" and value else value
+
+
+def _address(value: str) -> dict[str, str]:
+    """Section 5.1.1: all members are text, which may have several lines."""
     try:
-        parsed = json.loads(value) if value.startswith("{") else {"formatted": value}
-    except ValueError:
-        raise click.UsageError("--claim address: write text, or a JSON object.") from None
-    return parsed
+        found = json.loads(value) if value.startswith("{") else {"formatted": value}
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(member, str) for member in found.values()):
+        raise click.UsageError("--claim address: write text, or a JSON object whose values are text.")
+    _check_text("address", re.sub(r"[\r\n]", "", "".join((*found, *found.values()))))
+    return found
+
+
+def _check_text(name: str, text: str) -> None:
+    if len(text) > MAX_CLAIM or not text.isprintable():
+        raise click.UsageError(f"{name}: write at most {MAX_CLAIM} printable characters.")
 
 
 def _record(person: Person) -> dict[str, Any]:

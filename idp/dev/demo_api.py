@@ -12,6 +12,7 @@ from joserfc.errors import ExpiredTokenError
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -30,6 +31,8 @@ BETWEEN_LOOKS = timedelta(seconds=10)
 TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 section 4
 NOT_KEPT = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
 MAX_AGE = re.compile(r"\bmax-age=([0-9]{1,9})\b", re.IGNORECASE)
+# What the ribbon of a page says.
+RIBBON = {"development_mode": "Not for real data."}
 # RFC 6750 section 2.1
 BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
@@ -177,6 +180,13 @@ def refusal(_: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=error.status, headers={"WWW-Authenticate": f"Bearer {challenge}"})
 
 
+def not_here(_: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    body = {**RIBBON, "message": f"{error.detail}. Send GET / to read what is here."}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
 def keys_unavailable(_: Request, _error: Exception) -> Response:
     body = {"message": "The provider's keys cannot be fetched now, so no token can be judged."}
     return JSONResponse(body, status_code=503, headers={"Retry-After": "5"})
@@ -199,6 +209,7 @@ def create_demo_api(
     async def about(_: Request) -> Response:
         return JSONResponse(
             {
+                **RIBBON,
                 "name": "Demo API",
                 "what": "A resource server: it checks access tokens with the provider's published keys.",
                 "issuer": issuer,
@@ -225,6 +236,6 @@ def create_demo_api(
     return Starlette(
         routes=[Route("/", about), Route("/me", me)],
         middleware=[Middleware(SecurityHeaders)],
-        exception_handlers={BearerError: refusal, KeysUnavailableError: keys_unavailable},
+        exception_handlers={BearerError: refusal, KeysUnavailableError: keys_unavailable, HTTPException: not_here},
         max_body_size=1024,
     )

@@ -127,7 +127,7 @@ class Pages:
 
     def page(self, name: str, context: Mapping[str, object], status: int = 200) -> Response:
         shared = {
-            "site_name": "Demo app",  # the layout is the provider's: nobody should take one for the other
+            "site_name": "Demo app",
             "issuer": self._issuer,
             "app_url": self._app_url,
             "api_url": self._api.url,

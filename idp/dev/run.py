@@ -1,6 +1,7 @@
 """Runs the provider, the demo app and the demo API in one process, with a demo user."""
 
 import asyncio
+import errno
 import json
 import secrets
 import signal
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp
 
 from idp import logs
 from idp.app import close_services, create_app, open_services, prepare_data_dir
+from idp.cli.run import of_development, telling_what_is_made
 from idp.dev.demo_api import create_demo_api
 from idp.dev.demo_app import create_demo_app
 from idp.dev.mailbox import Mailbox, mail_routes
@@ -24,13 +26,14 @@ from idp.protocol import registration
 from idp.protocol.client_auth import hash_secret
 from idp.protocol.registration import Registration
 from idp.services import Services, system_clock
-from idp.settings import LOOPBACK_HOSTS, Settings, load
+from idp.settings import LOOPBACK_HOSTS, Settings, SettingsError, load, shown
 from idp.store import clients, credentials, users
-from idp.store.migrate import migrate
+from idp.store.migrate import migrate, require_current
 from idp.web.pages import render, static
 
 DEMO_EMAIL = "ana@example.test"
 DEMO_NAME = "Ana Example"
+LAST_PORT = 65533  # two more follow
 _SCOPE = "openid profile email offline_access demo.read"
 _SITE = "Development sign-in"
 
@@ -40,7 +43,7 @@ class NotLoopback(Exception):
 
 
 class PortTaken(Exception):
-    """A port is in use."""
+    """Nothing can listen on a port: most often it is in use."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +56,30 @@ class Demo:
     session_secret: str
 
 
-def run(port: int, host: str, *, allow_remote: bool) -> None:
+def run(port: int | None, host: str, *, allow_remote: bool) -> None:
     """Serves until it is interrupted. Raises NotLoopback, PortTaken or SettingsError."""
     if host not in LOOPBACK_HOSTS and not allow_remote:
         raise NotLoopback(
             f"Development mode listens on loopback only, not on {host}: it has a known user. "
             "If you are sure, add --allow-remote."
         )
-    issuer = f"http://localhost:{port}"
-    settings = load(issuer=issuer, port=port, name=_SITE, log_format="text")
+    settings = _settings(port)
     logs.configure(settings)
-    with _listening(host, port) as sockets:
-        prepare_data_dir(settings)
-        migrate(settings.database)
-        asyncio.run(_serve(settings, sockets))
+    with _listening(host, settings.port) as sockets:
+        with telling_what_is_made(settings):
+            prepare_data_dir(settings)
+            # A database that may not be ours is not migrated.
+            (migrate if of_development(settings) else require_current)(settings.database)
+            demo = asyncio.run(_prepare(settings))
+        asyncio.run(_serve(settings, demo, sockets))
+
+
+def _settings(port: int | None) -> Settings:
+    """The operator's, but for what development mode decides itself."""
+    port = port or load(issuer="http://localhost").port
+    if port > LAST_PORT:
+        raise SettingsError(f"IDP_PORT: at most {LAST_PORT}, because the demo app and the demo API take the next two.")
+    return load(fallback={"log_format": "text"}, issuer=_url(port), port=port, name=_SITE)
 
 
 @contextmanager
@@ -91,16 +104,18 @@ def _bind(host: str, port: int) -> list[socket.socket]:
             listener = socket.socket(family, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address, port))
-        except OSError as error:
-            if bound and error.errno != 98:
+        except (OSError, TypeError, UnicodeError) as error:
+            if getattr(error, "errno", None) == errno.EADDRINUSE:
+                raise PortTaken(f"Port {port} is taken. Choose another: make run PORT=9000") from None
+            if bound:
                 continue  # this machine has no IPv6
-            raise PortTaken(f"Port {port} is taken ({error.strerror}). Choose another: make run PORT=9000") from None
+            reason = getattr(error, "strerror", None) or "no host has such a name"
+            raise PortTaken(f"Nothing can listen on {address}, port {port}: {reason}.") from None
         bound.append(listener)
     return bound
 
 
-async def _serve(settings: Settings, sockets: list[list[socket.socket]]) -> None:
-    demo = await _prepare(settings)
+async def _serve(settings: Settings, demo: Demo, sockets: list[list[socket.socket]]) -> None:
     app_url, api_url = _url(settings.port + 1), _url(settings.port + 2)
     apps: tuple[ASGIApp, ...] = (
         create_app(settings, development=True, more_routes=_mail(settings)),
@@ -174,7 +189,9 @@ async def _announce(servers: list[_Server], settings: Settings, demo: Demo) -> N
 async def _prepare(settings: Settings) -> Demo:
     services = await open_services(settings, development=True)
     try:
-        demo = _drawn(settings.data_dir / "development.json")
+        if not of_development(settings):
+            await _check_empty(services)
+        demo = _drawn(settings.development_file)
         await _ensure_client(services, demo)
         await _ensure_user(services, demo)
     finally:
@@ -182,12 +199,30 @@ async def _prepare(settings: Settings) -> Demo:
     return demo
 
 
+async def _check_empty(services: Services) -> None:
+    """Raises SettingsError where real people could be: among them a user with a known password has no place."""
+    if await users.listed(services.database) or await clients.listed(services.database):
+        raise SettingsError(
+            f"The database {shown(services.settings.database)} was not made by development mode, and people or apps "
+            "are in it: give another IDP_DATA_DIR (and no IDP_DATABASE_URL)."
+        )
+
+
 def _drawn(path: Path) -> Demo:
+    """Raises SettingsError where the file is broken."""
     if path.exists():
-        return Demo(**json.loads(path.read_text(encoding="utf-8")))
+        try:
+            return Demo(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"{path.resolve()} cannot be read ({error}): remove the directory that it is in, "
+                "and development mode starts anew."
+            ) from None
     demo = Demo("demo-app", *(secrets.token_urlsafe(bytes_) for bytes_ in (32, 12, 32)))
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(asdict(demo)), encoding="utf-8")
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(asdict(demo)), encoding="utf-8")
+    fresh.replace(path)
     return demo
 
 

@@ -3,10 +3,11 @@
 import unicodedata
 from dataclasses import dataclass
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
 SALT_BYTES = 16
+_LEAST_MEMORY = 8  # KiB, for one lane (RFC 9106 section 3.1)
 MIN_LENGTH = 12
 MAX_LENGTH = 256
 AMR = "pwd"  # RFC 8176
@@ -56,6 +57,16 @@ def verify(encoded: str, password: str) -> bool:
 
 def needs_rehash(encoded: str, cost: Cost) -> bool:
     return _hasher(cost).check_needs_rehash(encoded)
+
+
+def missing_work(encoded: str, cost: Cost) -> Cost | None:
+    """What a hash at this cost takes beyond what `encoded` took, as one pass: time grows with memory times passes."""
+    try:
+        found = extract_parameters(encoded)
+    except InvalidHashError:
+        return cost
+    memory = cost.memory_kib * cost.time - found.memory_cost * found.time_cost
+    return Cost(memory, 1, 1) if memory >= _LEAST_MEMORY else None
 
 
 def _hasher(cost: Cost) -> PasswordHasher:

@@ -20,6 +20,7 @@ from idp.web.pages import reference_of
 
 log = structlog.get_logger("idp.authorize")
 
+MAX_STORED = 16 * 1024
 STORED_FOR = timedelta(days=1)  # a reload of its page works for as long as one of an attempt
 
 # What takes over once a request is judged: the sign-in. routes.py passes it in, since doors do not know one another.
@@ -52,12 +53,15 @@ def stored(begin: Begin) -> Endpoint:
 
 
 async def _store(request: Request) -> Response:
+    """Nobody is identified by a cross-site post, so nothing is judged yet but whether there is such an app."""
     services = services_of(request)
     try:
-        await forms.read(request)
-    except InvalidRequest as error:
+        await _client(services, await forms.read(request))
+        body = (await request.body()).decode("ascii")
+        if len(body) > MAX_STORED:
+            raise InvalidRequest("The request is too long.")
+    except OAuthError as error:
         return _page(request, error)
-    body = (await request.body()).decode("ascii")
     now = services.clock()
     async with services.database.transaction() as transaction:
         secret = await handles.issue(transaction, handles.STORED_REQUEST, {"body": body}, now, now + STORED_FOR)

@@ -67,7 +67,7 @@ async def _replayed(transaction: Transaction, request: TokenRequest, secret: str
 
 async def _subject(transaction: Transaction, services: Services, code: Code) -> Subject:
     now, idle = services.clock(), services.settings.session_idle_lifetime
-    subject = await grant_rows.may_redeem(transaction, code.user_id, code.client_id, code.sid, now, idle)
+    subject = await grant_rows.may_redeem(transaction, code, now, idle)
     if subject is None:
         raise InvalidGrant(authorization_code.NOT_VALID, "the person, their session or their consent has ended")
     return subject

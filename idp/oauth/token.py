@@ -18,6 +18,8 @@ from idp.web.pages import reference_of
 
 log = structlog.get_logger("idp.token")
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
+
 
 async def token(request: Request) -> Response:
     services = services_of(request)
@@ -29,7 +31,7 @@ async def token(request: Request) -> Response:
         entitlement, refresh_token = await grant(TokenRequest(services, parameters, client, origin_of(request)))
     except OAuthError as error:
         return await cors.for_registered(request, refusal(request, error))
-    answer = json.dumps(issue(services, entitlement, refresh_token), separators=(",", ":"))
+    answer = _to_json(issue(services, entitlement, refresh_token))
     return await cors.for_registered(request, Response(answer, media_type="application/json"))
 
 

@@ -22,11 +22,13 @@ from idp.protocol.params import Params
 from idp.protocol.redirects import ReturnAddress
 
 RESPONSE_TYPES = ("code",)
-RESPONSE_MODES = ("query", "form_post")
+QUERY, FORM_POST = "query", "form_post"
+RESPONSE_MODES = (QUERY, FORM_POST)
 PROMPTS = ("none", "login", "consent")
 MAX_STATE = 2048
 MAX_NONCE = 1024
 MAX_LOGIN_HINT = 320
+_LINE_BREAK = re.compile(r"[\r\n]")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
@@ -99,7 +101,7 @@ def judge(params: Params, client: Client) -> tuple[AuthorizationRequest, AnswerT
 
 def _judge_rest(params: Params, client: Client, address: ReturnAddress) -> AuthorizationRequest:
     params.refuse_repeated()
-    state = _bounded(params, "state", MAX_STATE)
+    state = _state(params)
     response_mode = _response_mode(params)
     _refuse_unsupported(params)
     _response_type(params, client)
@@ -121,20 +123,30 @@ def _judge_rest(params: Params, client: Client, address: ReturnAddress) -> Autho
     )
 
 
+def _state(params: Params) -> str | None:
+    """RFC 6749 appendix A.5. A form would give back another line break than the one that came."""
+    state = _bounded(params, "state", MAX_STATE)
+    if state is not None and _LINE_BREAK.search(state):
+        raise InvalidRequest("The parameter state holds a line break.")
+    return state
+
+
 def _state_for_errors(params: Params) -> str | None:
     """RFC 6749 section 4.1.2.1: state comes back with an error too, unless it is itself what is wrong."""
-    state = params.get("state")
-    return None if "state" in params.repeated or (state and len(state) > MAX_STATE) else state
+    try:
+        return None if "state" in params.repeated else _state(params)
+    except InvalidRequest:
+        return None
 
 
 def _mode_for_errors(params: Params) -> str:
     mode = params.get("response_mode")
-    return mode if mode in RESPONSE_MODES and "response_mode" not in params.repeated else "query"
+    return mode if mode in RESPONSE_MODES and "response_mode" not in params.repeated else QUERY
 
 
 def _response_mode(params: Params) -> str:
     """OAuth 2.0 Multiple Response Types section 2.1 and Form Post Response Mode."""
-    mode = params.get("response_mode") or "query"
+    mode = params.get("response_mode") or QUERY
     if mode not in RESPONSE_MODES:
         raise InvalidRequest("The parameter response_mode must be query or form_post.")
     return mode

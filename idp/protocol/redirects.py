@@ -125,6 +125,8 @@ def origin(uri: str) -> str | None:
 
 
 def host_of(uri: str) -> str:
-    """What a person is shown of a redirect URI: its host, or its scheme where it has none."""
+    """What a person is shown of a redirect URI: its host, with the port on their own machine, or its scheme."""
     parts = urlsplit(uri)
+    if parts.hostname in _LOOPBACK_HOSTS and parts.port:
+        return parts.netloc
     return parts.hostname or parts.scheme

@@ -1,6 +1,7 @@
 """Scopes: their syntax, what the standard ones mean to a person, and which of them a request gets."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from idp.protocol.errors import InvalidScope
@@ -20,18 +21,26 @@ class ScopeText:
 
 
 STANDARD = {
-    "openid": ScopeText("Know that it is you", "A number that stands for you here, and when you signed in."),
+    "openid": ScopeText("Proof that it is you", "A number that stands for you here, and when you signed in."),
     "profile": ScopeText("Your profile", "Your name and what else you put in your profile."),
     "email": ScopeText("Your e-mail address", "The address, and whether it has been confirmed."),
     "address": ScopeText("Your postal address", "The address in your profile."),
     "phone": ScopeText("Your phone number", "The number, and whether it has been confirmed."),
-    "offline_access": ScopeText("Stay connected", "It keeps this access while you are away, until you withdraw it."),
+    "offline_access": ScopeText("Lasting access", "It keeps this access while you are away, until you withdraw it."),
 }
 USER_SCOPES = frozenset(STANDARD)
 
 
-def describe(scope: str) -> ScopeText:
-    return STANDARD.get(scope) or ScopeText(scope, "A permission that the app defines itself.")
+def describe(scope: str, own: Mapping[str, str]) -> ScopeText:
+    """`own` are the operator's words for scopes that no standard defines."""
+    if scope in STANDARD:
+        return STANDARD[scope]
+    return ScopeText(own[scope], "") if scope in own else ScopeText(scope, "A permission that the app defines itself.")
+
+
+def ordered(scopes: Iterable[str]) -> list[str]:
+    """As people read them: the standard ones first."""
+    return [*(scope for scope in STANDARD if scope in scopes), *sorted(set(scopes) - USER_SCOPES)]
 
 
 def parse(text: str) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ from starlette.responses import Response
 from idp import audit
 from idp.audit import Event
 from idp.factors import password as password_rules
+from idp.hashing import Overloaded
 from idp.protocol.claims import ACR_PASSWORD, Authentication
+from idp.services import Services
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
 from idp.store import attempts, credentials, grants, sessions
@@ -34,10 +36,20 @@ async def with_password(interaction: Interaction, username: str, password: str) 
     right = await services.hashing.verify(encoded, password)
     if not right or person is None or stored is None:
         return await _refuse(interaction, username, person)
-    fresh_hash = await services.hashing.hash(password) if services.hashing.outdated(str(encoded)) else None
+    fresh_hash = await _fresh_hash(services, str(encoded), password)
     return await _accept(interaction, username, person, stored, fresh_hash) or await _refuse(
         interaction, username, person
     )
+
+
+async def _fresh_hash(services: Services, encoded: str, password: str) -> str | None:
+    """A hash at today's cost where this one is older. Where too many wait for one, there is another time."""
+    if not services.hashing.outdated(encoded):
+        return None
+    try:
+        return await services.hashing.hash(password)
+    except Overloaded:
+        return None
 
 
 async def _refuse(interaction: Interaction, username: str, person: Person | None) -> Response:
@@ -81,6 +93,7 @@ async def _accept(
             factor=credentials.PASSWORD,
         )
         session = SignedIn(proof.sid, person.id, person.email, person.name, proof, now)
+        attempt = replace(attempt, session_id=proof.sid)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=session))
     note(interaction.request, user_id=person.id)
     response = dispatcher.proceed(interaction, code)

@@ -21,7 +21,8 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
     """The app's code at once where nothing is left to ask; otherwise an attempt, and the page of its first step."""
     services, now = services_of(request), services_of(request).clock()
     session = await sessions.current(request, services, now)
-    browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or new_secret()
+    known = cookies.read(request.headers, services.settings, cookies.BROWSER)
+    browser = known or new_secret()
     attempt = dispatcher.new_attempt(asked, browser, now, services.settings.attempt_lifetime)
     interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
     step = await interaction.step()
@@ -29,7 +30,8 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
         return await dispatcher.give_code(interaction)
     if "none" in asked.prompt:
         return _nothing_may_be_asked(interaction, step)
-    stored = await dispatcher.store(replace(interaction, attempt=attempt))
+    likely = None if known is None and session is None else await dispatcher.expected(interaction)
+    stored = await dispatcher.store(replace(interaction, attempt=replace(attempt, username=likely)))
     response = await pages.show(stored)
     cookies.write(response, services.settings, cookies.BROWSER, browser, cookies.BROWSER_LIFETIME)
     return response

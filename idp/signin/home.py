@@ -1,5 +1,7 @@
 """A person's page: who is signed in here, signing out, and the apps that have access."""
 
+from collections.abc import Mapping
+
 import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -32,7 +34,7 @@ async def home(request: Request) -> Response:
         "account": {"name": session.name, "email": session.email},
         "csrf": _token(request, services, session),
         "sign_out_action": "/sign-out",
-        "apps": [_app(app) for app in apps],
+        "apps": [_app(app, services.settings.scope_words) for app in apps],
     }
     return page(request, "signin/home.html", context)
 
@@ -41,11 +43,11 @@ async def sign_out(request: Request) -> Response:
     """Ends the session and what ends with it, and forgets on this device who it was. Twice is as good as once."""
     services, now = services_of(request), services_of(request).clock()
     session = await sessions.current(request, services, now)
+    try:
+        await _check(request, services, session)
+    except (Forged, InvalidRequest) as error:
+        return _refused(request, error)
     if session is not None:
-        try:
-            await _check(request, services, session)
-        except (Forged, InvalidRequest) as error:
-            return _refused(request, error)
         async with services.database.transaction() as transaction:
             await session_rows.end(transaction, session.sid, now)
             await grants.end_of_session(transaction, session.sid, now)
@@ -72,12 +74,12 @@ async def withdraw(request: Request) -> Response:
     """Takes back what an app was allowed; every token it got ends with it."""
     services, now = services_of(request), services_of(request).clock()
     session = await sessions.current(request, services, now)
-    if session is None:
-        return RedirectResponse("/", 303)
     try:
         await _check(request, services, session)
     except (Forged, InvalidRequest) as error:
         return _refused(request, error)
+    if session is None:
+        return RedirectResponse("/", 303)
     client_id = request.path_params["client_id"]
     async with services.database.transaction() as transaction:
         if await consents.withdraw(transaction, session.user_id, client_id):
@@ -98,10 +100,13 @@ def _token(request: Request, services: Services, session: SignedIn) -> str:
     return csrf.token(services, session.sid, browser, session.user_id)
 
 
-async def _check(request: Request, services: Services, session: SignedIn) -> None:
-    form = await forms.read(request)
-    form.refuse_repeated()
-    csrf.check(request, services, form.get("csrf"), _token(request, services, session))
+async def _check(request: Request, services: Services, session: SignedIn | None) -> None:
+    """Without a session there is no token, and still nothing is done for another site: its post brings no cookie."""
+    csrf.check_origin(request, services)
+    if session is not None:
+        form = await forms.read(request)
+        form.refuse_repeated()
+        csrf.check(request, services, form.get("csrf"), _token(request, services, session))
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -109,11 +114,11 @@ def _refused(request: Request, error: Exception) -> Response:
     return problems.problem_page(request, problems.FORGED.with_link("/", "Back to your page"))
 
 
-def _app(app: ConnectedApp) -> dict[str, object]:
+def _app(app: ConnectedApp, own_words: Mapping[str, str]) -> dict[str, object]:
     return {
         "name": app.client_name,
         "host": redirects.host_of(app.redirect_uris[0]) if app.redirect_uris else "",
-        "scopes": [scopes.describe(scope).title for scope in app.scope],
+        "scopes": [scopes.describe(scope, own_words).title for scope in scopes.ordered(app.scope)],
         "since": f"Since {app.since:%Y-%m-%d} (UTC)",
         "withdraw_action": f"/apps/{app.client_id}/withdraw",
     }

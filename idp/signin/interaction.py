@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp.protocol.authorize import AnswerTo, AuthorizationRequest
+from idp.protocol.authorize import FORM_POST, AnswerTo, AuthorizationRequest
 from idp.protocol.clients import Client
 from idp.protocol.grants.authorization_code import Code
 from idp.services import Services
@@ -17,6 +17,7 @@ from idp.store.attempts import Attempt
 from idp.store.db import Connection, Transaction
 from idp.store.ids import hash_of, new_id
 from idp.store.sessions import SignedIn
+from idp.store.users import canonical
 from idp.web import answers
 
 MAX_USERNAME = 320
@@ -38,6 +39,11 @@ class Interaction:
     @property
     def url(self) -> str:
         return f"/signin/{self.attempt.id}"
+
+    @property
+    def answered_by_get(self) -> bool:
+        """Whether the answer is a page, as form_post is, and this is a post: its reload would post again."""
+        return self.asked.response_mode == FORM_POST and self.request.method == "POST"
 
     async def step(self, connection: Connection | None = None) -> Step:
         """What is next, by what the database says now."""
@@ -61,37 +67,35 @@ class Interaction:
 
 
 async def store(interaction: Interaction) -> Interaction:
-    """Stores the attempt, with who will most likely sign in."""
     services = interaction.services
-    username = interaction.attempt.username or await _expected(interaction)
-    stored = replace(interaction, attempt=replace(interaction.attempt, username=username))
     async with services.database.transaction() as transaction:
-        await attempts.create(transaction, services.sealer, stored.attempt)
-    return stored
+        await attempts.create(transaction, services.sealer, interaction.attempt)
+    return interaction
 
 
 async def restart(old: Interaction, typed: str | None = None) -> Response:
     """An attempt that expired or is done begins again by itself; who was signing in, or `typed`, is not asked twice."""
     now = old.services.clock()
     attempt = new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
+    if old.attempt.done_at is None:
+        since = [each for each in (old.attempt.fresh_since, attempt.fresh_since) if each is not None]
+        attempt = replace(attempt, username=old.attempt.username, fresh_since=max(since, default=None))
     if typed is not None and len(typed) <= MAX_USERNAME:
-        attempt = replace(attempt, username=typed)
-    elif old.attempt.done_at is None:
-        attempt = replace(attempt, username=old.attempt.username)
-    interaction = replace(old, attempt=attempt)
-    if await interaction.step() is Step.DONE:
-        return await give_code(interaction)
-    stored = await store(interaction)
+        somebody_else = old.session is not None and canonical(typed) != canonical(old.session.email)
+        attempt = replace(attempt, username=typed, fresh_since=now if somebody_else else attempt.fresh_since)
+    new = replace(old, attempt=attempt)
+    likely = attempt.username or await expected(new)
+    stored = await store(replace(new, attempt=replace(attempt, username=likely)))
     return RedirectResponse(stored.url, 303)
 
 
 async def settle(transaction: Transaction, interaction: Interaction) -> str | None:
     """The end of every post, in the transaction of what it recorded: saves the attempt, makes the code if it is done.
 
-    None where something is left to ask, or another request of the attempt was faster.
+    None where something is left to ask, another request of the attempt was faster, or a GET is to give the answer.
     """
     services, attempt = interaction.services, interaction.attempt
-    done = await interaction.step(transaction) is Step.DONE
+    done = not interaction.answered_by_get and await interaction.step(transaction) is Step.DONE
     if done:
         attempt = replace(attempt, done_at=services.clock())
     saved = await attempts.save(transaction, services.sealer, attempt)
@@ -154,6 +158,7 @@ def new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifeti
         username=None,
         fault=None,
         fresh_since=_fresh_since(asked, now),
+        session_id=None,
         consented_by=None,
         version=1,
         created_at=now,
@@ -171,11 +176,17 @@ def _fresh_since(asked: AuthorizationRequest, now: datetime) -> datetime | None:
     return now - timedelta(seconds=asked.max_age)
 
 
-async def _expected(interaction: Interaction) -> str | None:
-    """Who will most likely sign in: the person of the session that is not fresh enough, or the last one here."""
-    if interaction.asked.login_hint is not None:
-        return None
-    if interaction.session is not None:
-        return interaction.session.email
-    known = await attempts.remembered(interaction.services.database, interaction.attempt.browser_hash)
-    return None if known is None else known.email
+async def expected(interaction: Interaction) -> str | None:
+    """Who will most likely sign in: the person of the session that is not fresh enough, or the last one here.
+
+    A hint that names somebody else is shown in the field, where it can be changed.
+    """
+    hint, session = interaction.asked.login_hint, interaction.session
+    if session is not None:
+        likely = session.email
+    else:
+        known = await attempts.remembered(interaction.services.database, interaction.attempt.browser_hash)
+        if known is None:
+            return None
+        likely = known.email
+    return likely if hint is None or canonical(hint) == canonical(likely) else None

@@ -27,6 +27,8 @@ from idp.web.problems import Problem
 
 log = structlog.get_logger("idp.signin")
 
+DENIED = "denied"  # a decision that its page has yet to tell the app
+
 Show = Callable[[Interaction], Awaitable[Response]]
 Act = Callable[[Interaction, Params], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -39,6 +41,13 @@ class Halt(Exception):  # not an error: another page instead
     problem: Problem
 
 
+@dataclass(frozen=True)
+class Elsewhere(Exception):  # not an error: another page instead
+    """The attempt belongs to another browser, or to a cookie that another tab replaced: this one begins its own."""
+
+    attempt: Attempt
+
+
 def shown(show: Show, over: Show = dispatcher.restart) -> Endpoint:
     """A GET of an attempt; `over` answers where it is done or expired."""
 
@@ -47,6 +56,8 @@ def shown(show: Show, over: Show = dispatcher.restart) -> Endpoint:
             interaction = await load(request)
         except Halt as halt:
             return _halted(request, halt.problem)
+        except Elsewhere as elsewhere:
+            return RedirectResponse(_again(elsewhere.attempt), 303)
         return await (over if is_over(interaction) else show)(interaction)
 
     return endpoint
@@ -65,18 +76,21 @@ def posted(act: Act) -> Endpoint:
             interaction = await load(request)
         except Halt as halt:
             return _halted(request, halt.problem)
+        except Elsewhere as elsewhere:
+            return RedirectResponse(_again(elsewhere.attempt, typed_name(form)), 303)
         except InvalidRequest as error:
             log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
             return problems.problem_page(request, problems.BAD_REQUEST)
-        if is_over(interaction):
-            return await dispatcher.restart(interaction, typed_name(form))
         of_page, _, of_person = (form.get("csrf") or "").partition(".")
         try:
             csrf.check(request, interaction.services, of_page, _page_token(interaction))
         except Forged as error:
             log.warning("refused", reference=reference_of(request), reason=str(error))
             return problems.problem_page(request, problems.FORGED.with_link(interaction.url, "Back to the page"))
-        if not hmac.compare_digest(of_person.encode("utf-8", "replace"), _person_token(interaction).encode()):
+        same_person = hmac.compare_digest(of_person.encode("utf-8", "replace"), _person_token(interaction).encode())
+        if is_over(interaction):
+            return await dispatcher.restart(interaction, typed_name(form) if same_person else None)
+        if not same_person or interaction.attempt.fault == DENIED:
             return RedirectResponse(interaction.url, 303)
         return await act(interaction, form)
 
@@ -113,7 +127,7 @@ def is_over(interaction: Interaction) -> bool:
 
 
 async def load(request: Request) -> Interaction:
-    """Raises Halt. The client and the address are judged again: either may have changed since the attempt began."""
+    """Raises Halt or Elsewhere. The client and the address are judged again: either may have changed meanwhile."""
     services = services_of(request)
     attempt = await attempts.find(services.database, services.sealer, request.path_params["attempt"])
     if attempt is None:
@@ -137,13 +151,13 @@ def _browser(request: Request, services: Services, attempt: Attempt) -> str:
     """The browser's cookie, if it is the one that the attempt began with."""
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
     if browser is None:
-        raise Halt(problems.NO_COOKIES)
+        raise Halt(problems.NO_COOKIES.with_link(_again(attempt), "Try again"))
     if not hmac.compare_digest(hash_of(browser), attempt.browser_hash):
-        raise Halt(problems.OTHER_BROWSER.with_link(_again(attempt), "Begin here"))
+        raise Elsewhere(attempt)
     return browser
 
 
-def _again(attempt: Attempt) -> str:
+def _again(attempt: Attempt, username: str | None = None) -> str:
     """The authorization request as a link. It carries no authority: anybody could make it."""
     asked = AuthorizationRequest.from_json(attempt.request)
     parameters = {
@@ -158,6 +172,7 @@ def _again(attempt: Attempt) -> str:
         "code_challenge_method": "S256" if asked.code_challenge else None,
         "prompt": " ".join(asked.prompt) or None,
         "max_age": asked.max_age,
+        "login_hint": username or asked.login_hint,
     }
     return "/authorize?" + urlencode({name: value for name, value in parameters.items() if value is not None})
 

@@ -13,11 +13,11 @@ from idp.protocol.params import Params
 from idp.signin import interaction as dispatcher
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
 from idp.signin.interaction import MAX_USERNAME, Interaction
-from idp.signin.loading import form_token, typed_name
+from idp.signin.loading import DENIED, form_token, typed_name
 from idp.signin.steps import Step
-from idp.store import attempts, consents
+from idp.store import attempts, consents, sessions
 from idp.store.db import Transaction
-from idp.web import answers
+from idp.web import answers, problems
 from idp.web.origin import origin_of
 from idp.web.pages import page
 
@@ -36,10 +36,23 @@ _NO_NAME = {
 
 async def show(interaction: Interaction) -> Response:
     """The page of the step that is next, or the way back to the app."""
+    if interaction.attempt.fault == DENIED:
+        return await _denied(interaction)
     step = await interaction.step()
     if step is Step.DONE:
         return await dispatcher.finish(interaction)
+    if step is not Step.CONSENT and await _session_was_lost(interaction):
+        problem = problems.NO_COOKIES.with_link(interaction.url, "Try again")
+        return problems.problem_page(interaction.request, problem)
     return await _PAGES[step](interaction)
+
+
+async def _session_was_lost(interaction: Interaction) -> bool:
+    """Whether a session began in this attempt and lives, but the browser did not bring its cookie."""
+    sid, services = interaction.attempt.session_id, interaction.services
+    if sid is None or interaction.session is not None:
+        return False
+    return await sessions.is_alive(services.database, sid, services.clock(), services.settings.session_idle_lifetime)
 
 
 async def step(interaction: Interaction) -> Response:
@@ -78,7 +91,8 @@ async def consent(interaction: Interaction, form: Params) -> Response:
     if await interaction.step() is not Step.CONSENT or session is None or decision not in ("allow", "deny"):
         return RedirectResponse(interaction.url, 303)
     if decision == "deny":
-        return await _deny(interaction, session.user_id)
+        await _deny(interaction, session.user_id)
+        return RedirectResponse(interaction.url, 303)
     services, now = interaction.services, interaction.services.clock()
     attempt = replace(interaction.attempt, consented_by=session.user_id)
     async with services.database.transaction() as transaction:
@@ -103,12 +117,16 @@ async def forget(interaction: Interaction, form: Params) -> Response:
     return await switch(interaction, form)
 
 
-async def _deny(interaction: Interaction, user_id: str) -> Response:
+async def _deny(interaction: Interaction, user_id: str) -> None:
     services = interaction.services
     async with services.database.transaction() as transaction:
-        attempt = replace(interaction.attempt, done_at=services.clock())
-        await attempts.save(transaction, services.sealer, attempt)
-        await _record(interaction, transaction, Event.CONSENT_DENIED, user_id)
+        attempt = replace(interaction.attempt, fault=DENIED)
+        if await attempts.save(transaction, services.sealer, attempt):
+            await _record(interaction, transaction, Event.CONSENT_DENIED, user_id)
+
+
+async def _denied(interaction: Interaction) -> Response:
+    await _save(interaction, done_at=interaction.services.clock())
     error = AccessDenied("The person did not allow the access.")
     return answers.refusal(interaction.request, interaction.answer_to, error, interaction.client.client_name)
 
@@ -177,7 +195,8 @@ async def _consent_page(interaction: Interaction) -> Response:
     before = await consents.find(interaction.services.database, session.user_id, interaction.client.client_id)
     if "consent" in interaction.asked.prompt:
         before = frozenset()
-    asked = [(scope, scopes.describe(scope)) for scope in interaction.asked.scope]
+    own_words = interaction.services.settings.scope_words
+    asked = [(scope, scopes.describe(scope, own_words)) for scope in interaction.asked.scope]
     context = _common(interaction, Step.CONSENT) | {
         "account": {"name": session.name, "email": session.email},
         "scopes": [
@@ -187,13 +206,12 @@ async def _consent_page(interaction: Interaction) -> Response:
         "withheld": ["Your password", *_withheld(interaction.asked.scope)],
         "audience_line": f"Only {interaction.client.client_name} gets this, at the address above.",
         "remembered_line": "Your choice is remembered: you are asked again only when the app wants something new.",
-        "withdraw_line": f"You can withdraw it on your page of {interaction.services.settings.site_name}.",
     }
     return page(interaction.request, "signin/consent.html", context, form_action=None)
 
 
 def _withheld(asked: tuple[str, ...]) -> list[str]:
-    return [scopes.describe(scope).title for scope in ("email", "address", "phone") if scope not in asked]
+    return [scopes.STANDARD[scope].title for scope in ("email", "address", "phone") if scope not in asked]
 
 
 _PAGES: dict[Step, Callable[[Interaction], Awaitable[Response]]] = {

@@ -29,6 +29,7 @@ _SAVE = Statement(
         username=bindparam("new_username"),
         fault=bindparam("new_fault"),
         fresh_since=bindparam("new_fresh_since"),
+        session_id=bindparam("new_session_id"),
         consented_by=bindparam("new_consented_by"),
         done_at=bindparam("new_done_at"),
         version=_ATTEMPTS.c.version + 1,
@@ -68,6 +69,7 @@ class Attempt:
     username: str | None
     fault: str | None
     fresh_since: datetime | None
+    session_id: str | None
     consented_by: str | None
     version: int
     created_at: datetime
@@ -105,6 +107,7 @@ async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bo
         new_username=_sealed(sealer, attempt),
         new_fault=attempt.fault,
         new_fresh_since=attempt.fresh_since,
+        new_session_id=attempt.session_id,
         new_consented_by=attempt.consented_by,
         new_done_at=attempt.done_at,
     )

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 
 from idp.protocol.claims import Authentication, Entitlement
+from idp.protocol.grants.authorization_code import Code
 from idp.protocol.grants.refresh_token import Family
 from idp.store import sessions
 from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
@@ -68,7 +69,7 @@ _HOLDER = Statement(
 )
 _MAY_REDEEM = Statement(
     Effect.READ,
-    select(_USERS.c.id, _USERS.c.pseudonym, _USERS.c.audit_key)
+    select(_USERS.c.id, _USERS.c.pseudonym, _USERS.c.audit_key, _CONSENTS.c.scope)
     .join_from(_CONSENTS, _USERS, _USERS.c.id == _CONSENTS.c.user_id)
     .join(_SESSIONS, and_(_SESSIONS.c.id == bindparam("session_id"), _SESSIONS.c.user_id == _USERS.c.id))
     .where(
@@ -91,6 +92,10 @@ def _end(*which: ColumnElement[bool]) -> Statement:
     )
 
 
+_BIND_TO_SESSIONS = Statement(
+    Effect.REVOKE,
+    update(_GRANTS).where(_GRANTS.c.client_id == bindparam("of"), _GRANTS.c.offline.is_(True)).values(offline=False),
+)
 _END = _end(_GRANTS.c.id == bindparam("of"))
 _END_OF_CONSENT = _end(_GRANTS.c.user_id == bindparam("of_user"), _GRANTS.c.client_id == bindparam("of_client"))
 _END_OF_USER = _end(_GRANTS.c.user_id == bindparam("of_user"))
@@ -110,18 +115,23 @@ class Holder:
     claims: dict[str, Any]
 
 
-async def may_redeem(
-    connection: Connection, user_id: str, client_id: str, sid: str, now: datetime, idle: timedelta
-) -> Subject | None:
-    """The person, if what a code was given for still holds: they, their session and their consent.
+async def may_redeem(connection: Connection, code: Code, now: datetime, idle: timedelta) -> Subject | None:
+    """The person, if what a code was given for still holds: they, their session and their consent to all of it.
 
     Whoever ends one of them waits for this transaction (SQLite has one writer anyway), so that what ends the session
     or the consent first and their grants then finds the grant that this transaction makes.
     """
     row = await connection.one(
-        _MAY_REDEEM, user_id=user_id, client_id=client_id, session_id=sid, now=now, idle_since=now - idle
+        _MAY_REDEEM,
+        user_id=code.user_id,
+        client_id=code.client_id,
+        session_id=code.sid,
+        now=now,
+        idle_since=now - idle,
     )
-    return None if row is None else Subject(*row)
+    if row is None or not set(code.scope) <= set(row.scope.split()):
+        return None
+    return Subject(row.id, row.pseudonym, row.audit_key)
 
 
 async def create(
@@ -198,6 +208,11 @@ async def holder(connection: Connection, grant_id: str, now: datetime, session_i
         return None
     email = {"email": row.email, "email_verified": row.email_verified_at is not None}
     return Holder(row.id, {**row.claims, **email, "updated_at": int(row.updated_at.timestamp())})
+
+
+async def bind_to_sessions(transaction: Transaction, client_id: str) -> None:
+    """No grant of this client outlives its session any more."""
+    await transaction.run(_BIND_TO_SESSIONS, of=client_id)
 
 
 async def end(transaction: Transaction, grant_id: str, reason: str, now: datetime) -> bool:

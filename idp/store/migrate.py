@@ -100,8 +100,14 @@ def _run(url: str, work: Callable[[Connection], None]) -> None:
         message = "PostgreSQL needs its driver: install this package with its extra `postgres`, or asyncpg"
         raise StoreUnavailable(message) from None
     except (SQLAlchemyError, OSError) as error:
-        message = f"the database cannot be reached: {error}"
-        raise StoreUnavailable(message) from error
+        raise StoreUnavailable(f"the database cannot be reached: {_in_its_own_words(error)}") from error
+
+
+def _in_its_own_words(error: BaseException) -> str:
+    """What the driver says, without what SQLAlchemy puts round it."""
+    own = getattr(error, "orig", None) or error
+    own = own.__cause__ or own
+    return str(own) or type(own).__name__
 
 
 def _on_sqlite(path: Path, work: Callable[[Connection], None]) -> None:
@@ -134,7 +140,9 @@ def _locked(path: Path) -> Iterator[None]:
 async def _on_postgres(url: str, work: Callable[[Connection], None]) -> None:
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415  # asyncpg is an extra
 
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    from idp.store.postgres import open_connection  # noqa: PLC0415
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: open_connection(url))
     try:
         async with engine.connect() as connection:
             await connection.execute(text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))

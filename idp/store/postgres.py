@@ -16,6 +16,7 @@ _DOWN = (
     *(asyncpg.OperatorInterventionError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError),
     *(asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.ReadOnlySQLTransactionError),
     *(asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError),
+    asyncpg.ForeignKeyViolationError,  # what the row belongs to was deleted at the same moment
     *(OSError, TimeoutError),
 )
 _NO_ANSWER = MAX_WAIT + 1  # for a server that is gone without a word; one that lives ends a statement before
@@ -30,6 +31,17 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]  # it has no types 
     def get_reset_query(self) -> str:
         """Nothing: no statement of ours changes a session, so giving one back saves a round trip."""
         return ""
+
+
+async def open_connection(url: str) -> asyncpg.Connection:
+    """One connection, apart from any pool. Raises StoreUnavailable where the URL cannot be read."""
+    try:
+        return await asyncpg.connect(url)
+    except (ValueError, OverflowError) as error:
+        reason: object = "its port must be a number up to 65535, and in its password / be written %2F, @ %40 and : %3A"
+        if isinstance(error, asyncpg.ClientConfigurationError):  # other errors may quote a piece of the password
+            reason = error
+        raise StoreUnavailable(f"IDP_DATABASE_URL cannot be used: {reason}") from None
 
 
 class PostgresDatabase(Database):

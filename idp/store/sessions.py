@@ -31,6 +31,7 @@ _FIND = Statement(
     .join_from(_SESSIONS, _USERS, _USERS.c.id == _SESSIONS.c.user_id)
     .where(_SESSIONS.c.cookie_hash == bindparam("cookie_hash"), alive(), _USERS.c.disabled_at.is_(None)),
 )
+_IS_ALIVE = Statement(Effect.READ, select(_SESSIONS.c.id).where(_SESSIONS.c.id == bindparam("id"), alive()))
 _START = insert_row(_SESSIONS)
 _RENEW = Statement(
     Effect.WRITE,
@@ -77,6 +78,10 @@ class SignedIn:
 async def find(connection: Connection, cookie: str, now: datetime, idle: timedelta) -> SignedIn | None:
     row = await connection.one(_FIND, cookie_hash=hash_of(cookie), now=now, idle_since=now - idle)
     return None if row is None else _signed_in(row)
+
+
+async def is_alive(connection: Connection, sid: str, now: datetime, idle: timedelta) -> bool:
+    return await connection.one(_IS_ALIVE, id=sid, now=now, idle_since=now - idle) is not None
 
 
 async def start(  # what a session is

@@ -187,6 +187,11 @@ def _executed(connection: sqlite3.Connection, sql: str, arguments: Any) -> sqlit
             message = f"the database cannot be used: {error}"
             raise StoreUnavailable(message) from error
         raise
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+            raise
+        message = "what the row belongs to was deleted at the same moment"
+        raise StoreUnavailable(message) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -199,6 +204,9 @@ def _open(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA cache_size = -32000")  # KiB; the default of 2 MB is soon too small for random keys
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten; and the log, which holds what was written before, is cut off after a checkpoint.
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA journal_size_limit = 0")
     return connection
 
 

@@ -1,6 +1,7 @@
 """Every table."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,22 +27,31 @@ class UtcTime(TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(String(27) if dialect.name == "sqlite" else DateTime(timezone=True))
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # the driver's own type
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            message = "a time without a zone"
-            raise ValueError(message)
-        return _as_text(value) if dialect.name == "sqlite" else value
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
+        return _as_text if dialect.name == "sqlite" else _aware
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # the driver's own type
-        if value is None:
-            return None
-        return datetime.fromisoformat(value) if dialect.name == "sqlite" else value.astimezone(UTC)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        return _from_text if dialect.name == "sqlite" else _in_utc
 
 
-def _as_text(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _aware(value: datetime | None) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        message = "a time without a zone"
+        raise ValueError(message)
+    return value
+
+
+def _as_text(value: datetime | None) -> str | None:
+    aware = _aware(value)
+    return None if aware is None else aware.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def _from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
 
 
 _to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
@@ -53,11 +63,19 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # the library's signature
-        return None if value is None else _to_json(value)
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:
+        return _json_text
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # the library's signature
-        return None if value is None else json.loads(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:
+        return _json_value
+
+
+def _json_text(value: Any) -> str | None:  # a JSON value
+    return None if value is None else _to_json(value)
+
+
+def _json_value(text: str | None) -> Any:  # a JSON value
+    return None if text is None else json.loads(text)
 
 
 def _time(*, nullable: bool = False, index: bool = False) -> Any:  # SQLModel's Field is Any
@@ -187,7 +205,8 @@ class Handle(SQLModel, table=True):
 class Attempt(SQLModel, table=True):
     """One sign-in on its way: keyed by its URL, bound to the browser by the hash of its cookie.
 
-    A session older than `fresh_since` does not count for it; `consented_by` is who allowed the app in this attempt.
+    A session older than `fresh_since` does not count for it; `session_id` is the session that began in it, and
+    `consented_by` who allowed the app in it.
     """
 
     __tablename__ = "attempts"
@@ -198,6 +217,7 @@ class Attempt(SQLModel, table=True):
     username: bytes | None = _sealed("username", nullable=True)
     fault: str | None = None
     fresh_since: datetime | None = _time(nullable=True)
+    session_id: str | None = None
     consented_by: str | None = None
     version: int
     created_at: datetime = _time()

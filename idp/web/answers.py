@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp.protocol.authorize import AnswerTo
+from idp.protocol.authorize import FORM_POST, AnswerTo
 from idp.protocol.errors import OAuthError
 from idp.services import services_of
-from idp.web.pages import exact_target, page
+from idp.web.pages import form_targets, page
 
 
 def success(request: Request, answer_to: AnswerTo, code: str, app_name: str | None) -> Response:
@@ -28,12 +28,12 @@ def _send(request: Request, answer_to: AnswerTo, fields: Mapping[str, str], app_
         answer["state"] = answer_to.state
     answer["iss"] = services_of(request).settings.issuer  # RFC 9207
     target = answer_to.address.redirect_uri
-    if answer_to.response_mode == "form_post":
+    if answer_to.response_mode == FORM_POST:
         context = {
             "target": target,
             "fields": list(answer.items()),
             "app": {"name": app_name} if app_name else None,
         }
-        return page(request, "signin/form_post.html", context, form_action=exact_target(target))
+        return page(request, "signin/form_post.html", context, form_action=form_targets(target))
     joint = "&" if "?" in target else "?"
     return RedirectResponse(f"{target}{joint}{urlencode(answer)}", 303)

@@ -29,13 +29,16 @@ class Origins:
         self._known: frozenset[str] = frozenset()
         self._read_at: datetime | None = None
 
-    async def includes(self, candidate: str) -> bool:
+    def knows(self, candidate: str) -> bool:
+        return candidate in self._known
+
+    async def look_up(self, candidate: str) -> None:
+        """Reads them where they are too old to tell of this one."""
         now, kept = self._services.clock(), _KEPT if candidate in self._known else _KEPT_FROM_UNKNOWN
         if self._read_at is None or now - self._read_at >= kept:
             uris = await clients.redirect_uris(self._services.database)
             self._known = frozenset(found for uri in uris if (found := origin(uri)) is not None)
             self._read_at = now
-        return candidate in self._known
 
 
 def open_to_all(response: Response) -> Response:
@@ -47,8 +50,16 @@ def open_to_all(response: Response) -> Response:
 async def for_registered(request: Request, response: Response) -> Response:
     """Lets the page of a registered app read the answer; `null` and everybody else may not."""
     asked = request.headers.get("origin")
+    if asked is not None:
+        await request.app.state.origins.look_up(asked)
+    return for_known(request, response)
+
+
+def for_known(request: Request, response: Response) -> Response:
+    """The same by what was read before: an answer that says that the database is away must not ask it."""
+    asked = request.headers.get("origin")
     response.raw_headers.append((b"vary", b"Origin"))
-    if asked is not None and await request.app.state.origins.includes(asked):
+    if asked is not None and request.app.state.origins.knows(asked):
         response.headers["Access-Control-Allow-Origin"] = asked
         response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, X-Request-Id"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"

@@ -20,12 +20,16 @@ def token(services: Services, subject: str, browser: str, person: str = "") -> s
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
-def check(request: Request, services: Services, sent: str | None, expected: str) -> None:
-    """Raises Forged. A missing Origin is judged by the token; `null` and any foreign one are refused."""
+def check_origin(request: Request, services: Services) -> None:
     origin = request.headers.get("origin")
     if origin is not None and origin != services.settings.issuer:
         message = "the Origin header is not ours"
         raise Forged(message)
+
+
+def check(request: Request, services: Services, sent: str | None, expected: str) -> None:
+    """Raises Forged. A missing Origin is judged by the token; `null` and any foreign one are refused."""
+    check_origin(request, services)
     if sent is None or not hmac.compare_digest(sent.encode("utf-8", "replace"), expected.encode()):
         message = "the form's token is missing or belongs to another page"
         raise Forged(message)

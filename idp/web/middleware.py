@@ -1,23 +1,26 @@
 """The one layer in front of everything: a reference, limits, headers, one log line, and no bare failure."""
 
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from idp.hashing import Overloaded
 from idp.services import Services
 from idp.store.db import StoreUnavailable
-from idp.web import problems
+from idp.web import cors, problems
 from idp.web.problems import Problem, problem_json, problem_page
 
 log = structlog.get_logger("idp.request")
 
 MAX_BODY = 64 * 1024
+MAX_HEAD = 32 * 1024
+MAX_HEADERS = 100
+_NOT_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # control characters, and what was not UTF-8
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing in it can be misread
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
@@ -29,12 +32,26 @@ _UNLESS_SET = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_ERRORS = {413: "invalid_request", 500: "server_error", 503: "temporarily_unavailable"}
+_ERRORS = {
+    404: "invalid_request",
+    413: "invalid_request",
+    431: "invalid_request",
+    500: "server_error",
+    503: "temporarily_unavailable",
+}
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
 class TooLarge(Exception):
     """A body over the limit."""
+
+
+class HeadTooLarge(Exception):
+    """More headers than any client sends."""
+
+
+class NoSuchPath(Exception):
+    """A path that holds what no path of ours does."""
 
 
 def new_reference() -> str:
@@ -64,6 +81,7 @@ class Front:
         reference = scope["idp.reference"] = new_reference()
         answer = _Answer(scope, send, self._always, reference)
         try:
+            _check_head(scope)
             await self._app(scope, _limited(scope, receive), answer)
         except ClientDisconnect:
             pass  # nobody is left to answer
@@ -81,13 +99,12 @@ class Front:
         if answer.status:
             raise error  # the answer has begun: all that is left is to cut it off
         scope["app"] = scope.get("app") or self._app
-        response = self._response(scope, receive, problem)
-        await response(scope, receive, answer)
-
-    def _response(self, scope: Scope, receive: Receive, problem: Problem) -> Response:
+        request = Request(scope, receive)
         if self._api(scope["path"]):
-            return problem_json(problem, _ERRORS[problem.status])
-        return problem_page(Request(scope, receive), problem)
+            response = cors.for_known(request, problem_json(problem, _ERRORS[problem.status]))
+        else:
+            response = problem_page(request, problem)
+        await response(scope, receive, answer)
 
 
 class _Answer:
@@ -130,6 +147,14 @@ class _Answer:
         )
 
 
+def _check_head(scope: Scope) -> None:
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
+        raise HeadTooLarge
+    if _NOT_IN_A_PATH.search(scope["path"]):
+        raise NoSuchPath
+
+
 def _limited(scope: Scope, receive: Receive) -> Callable[[], Awaitable[Message]]:
     """Counts the body as it comes, whatever Content-Length says."""
     if scope["method"] in ("GET", "HEAD"):
@@ -148,8 +173,16 @@ def _limited(scope: Scope, receive: Receive) -> Callable[[], Awaitable[Message]]
 
 
 def _problem(error: Exception) -> Problem:
-    if isinstance(error, TooLarge):
-        return problems.TOO_LARGE
-    if isinstance(error, StoreUnavailable | Overloaded):
-        return problems.BUSY
+    for kind, problem in _PROBLEMS.items():
+        if isinstance(error, kind):
+            return problem
     return problems.BROKEN
+
+
+_PROBLEMS: dict[type[Exception], Problem] = {
+    TooLarge: problems.TOO_LARGE,
+    HeadTooLarge: problems.HEAD_TOO_LARGE,
+    NoSuchPath: problems.NOT_FOUND,
+    StoreUnavailable: problems.BUSY,
+    Overloaded: problems.BUSY,
+}

@@ -1,5 +1,6 @@
 """Pages: the templates, what each of them is given, and the headers that keep it safe."""
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -72,7 +73,17 @@ def page(
     return HTMLResponse(render(template, {**common, **context}), status, {"Content-Security-Policy": policy})
 
 
-def exact_target(uri: str) -> str:
+def form_targets(uri: str) -> str:
+    """Where the form of a page may go: to this URI, and on to wherever its answer redirects, over https.
+
+    Chromium judges each redirect of a post by the page's policy, and many callbacks go on to another host. What runs
+    on the person's own machine may go on there.
+    """
+    onward = "https: http:" if uri.startswith("http:") else "https:"
+    return f"{_exact(uri)} {onward}"
+
+
+def _exact(uri: str) -> str:
     """A URI as a CSP source: no query, and nothing that would end the source.
 
     Only the scheme where a source cannot name more: an IPv6 address, or an app's own scheme.
@@ -95,7 +106,15 @@ async def static(request: Request) -> Response:
         return Response(status_code=404)
     content, version = _static(file)
     caching = _FOR_EVER if request.query_params.get("v") == version else "no-cache"
-    return Response(content, 200, {"Cache-Control": caching}, _TYPES[Path(file).suffix])
+    headers = {"Cache-Control": caching, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):  # nothing in a static file is secret (BREACH)
+        content, headers = _compressed(file), headers | {"Content-Encoding": "gzip"}
+    return Response(content, 200, headers, _TYPES[Path(file).suffix])
+
+
+@lru_cache(maxsize=64)
+def _compressed(file: str) -> bytes:
+    return gzip.compress(_static(file)[0], mtime=0)
 
 
 @lru_cache(maxsize=1)

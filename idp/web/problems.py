@@ -42,6 +42,13 @@ METHOD_NOT_ALLOWED = Problem(
 TOO_LARGE = Problem(
     413, "That was too much", "What was sent is larger than anything this page needs.", "app", _TELL_THE_APP
 )
+HEAD_TOO_LARGE = Problem(
+    431,
+    "That was too much",
+    "Your browser sent more headers and cookies than anything here needs.",
+    "you",
+    "Delete the cookies of this site and start again at the app.",
+)
 BAD_REQUEST = Problem(400, "That was not understood", "What was sent is malformed.", "app", _TELL_THE_APP)
 BROKEN = Problem(
     500,
@@ -53,7 +60,7 @@ BROKEN = Problem(
 BUSY = Problem(
     503,
     "Busy at the moment",
-    "More people are signing in than can be served right now.",
+    "The service has more to do right now than it can.",
     "you",
     "Wait a moment and try again.",
 )
@@ -77,13 +84,6 @@ NO_COOKIES = Problem(
     "Signing in needs a cookie of this site, and your browser did not send the one it was given.",
     "you",
     "Allow cookies for this site, then start again at the app.",
-)
-OTHER_BROWSER = Problem(
-    400,
-    "This sign-in began in another browser",
-    "For your safety it can only be finished where it began.",
-    "you",
-    "You can begin a new one in this browser.",
 )
 GONE = Problem(410, "This sign-in is over", "It was begun too long ago to be continued.", "you", _START_AGAIN)
 FORGED = Problem(

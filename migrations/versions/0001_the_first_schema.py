@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("username", sa.LargeBinary(), nullable=True),
         sa.Column("fault", sa.String(), nullable=True),
         sa.Column("fresh_since", TIME, nullable=True),
+        sa.Column("session_id", sa.String(), nullable=True),
         sa.Column("consented_by", sa.String(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", TIME, nullable=False),

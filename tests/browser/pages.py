@@ -94,14 +94,6 @@ def no_cookie(page: Page, app: App) -> None:
     press(page, "#continue")
 
 
-def other_browser(page: Page, app: App) -> None:
-    password(page, app)
-    address = page.url
-    page.context.clear_cookies()
-    identify(page, app)
-    page.goto(address)
-
-
 def form_post(page: Page, app: App) -> None:
     """The page that waits for a click where no script runs; its script waits, too, when somebody comes back."""
     page.route("**/static/form_post.js*", lambda route: route.abort("aborted"))
@@ -126,7 +118,6 @@ PAGES: dict[str, Way] = {
     "unknown client": unknown_client,
     "over": over,
     "no cookie": no_cookie,
-    "other browser": other_browser,
 }
 
 

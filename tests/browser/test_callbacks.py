@@ -35,6 +35,7 @@ def test_an_answer_reaches_the_app(windows: Windows, app: App, javascript: bool,
 
 
 def test_ru17_no_app_learns_where_on_our_site_somebody_came_from(windows: Windows, app: App) -> None:
+    """An app reads in the Referer where on our site somebody came from, and what stood in that address."""
     page = windows.page()
     page.goto(app.url(response_mode="form_post", prompt="consent", login_hint="secret@example.test"))
     sign_in(page)
@@ -57,6 +58,7 @@ def test_cs10_an_app_whose_callback_redirects_to_another_origin_is_reached(
 
 
 def test_cs10_also_where_the_password_is_the_last_that_is_asked(windows: Windows, app: App, elsewhere: Site) -> None:
+    """An honest app redirects its callback to another origin, which a form-action of the password page would stop."""
     app.site.redirects["/callback"] = f"{elsewhere.origin}/welcome"
     page = windows.page()
     page.goto(app.url())

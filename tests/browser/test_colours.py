@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, Development
-from tests.browser.pages import all_pages, password, wrong_password
+from tests.browser.pages import DEVELOPMENT_PAGES, PAGES, all_pages, demo_welcome, identify, password, wrong_password
 
 # Each text that is seen, with its colour, and the colours of what stands behind it, outermost first.
 TEXTS = """() => {
@@ -31,11 +31,23 @@ MOVING = """() => [...document.querySelectorAll("*")].flatMap((each) => ["", "::
     const style = getComputedStyle(each, part);
     return style.animationName !== "none" || style.transitionDuration.split(",").some((time) => parseFloat(time) > 0);
 }).map((part) => each.outerHTML.slice(0, 80) + part))"""
-BORDERS = """(selector) => [...document.querySelectorAll(selector)].map((each) => {
+# What would float without its edge once the colours of surfaces are gone: fields, buttons and panels.
+BORDERLESS = """() => [...document.querySelectorAll(
+    "main input:not([type=hidden], [readonly], .off *), main button:not(.link), .act, .who, section:not(.note), pre"
+)].filter((each) => {
     const style = getComputedStyle(each);
-    return ["top", "bottom"].every((side) => style[`border-${side}-style`] === "solid" &&
+    return !["top", "bottom"].every((side) => style[`border-${side}-style`] === "solid" &&
         parseFloat(style[`border-${side}-width`]) >= 1 && !/^rgba.*, 0\\)$/.test(style[`border-${side}-color`]));
-})"""
+}).map((each) => each.outerHTML.slice(0, 80))"""
+LOOK = """() => {
+    const button = document.querySelector(".act"), heading = document.querySelector("h1");
+    return {
+        accent: getComputedStyle(button).backgroundColor, shape: getComputedStyle(button).borderRadius,
+        letters: getComputedStyle(heading).fontFamily, page: getComputedStyle(document.documentElement).backgroundColor,
+        name: document.querySelector(".brand").textContent, icon: document.querySelector(".brand svg").innerHTML,
+        tab: new URL(document.querySelector("link[rel=icon]").href).pathname,
+    };
+}"""
 
 
 def parts(colour: str) -> tuple[list[float], float]:
@@ -95,14 +107,66 @@ def test_dark_and_light_differ_without_a_script(windows: Windows, app: App) -> N
     assert len(seen) == 2
 
 
-def test_forced_colours_keep_every_border(windows: Windows, app: App) -> None:
+def check_forced_colours(page: Page, name: str) -> None:
+    assert page.evaluate(BORDERLESS) == [], name
+    assert page.locator(".arch:visible").count() == 0, name  # a picture that lost its colours
+    middle = page.evaluate(
+        "(() => { const box = document.querySelector('main').getBoundingClientRect();"
+        " return (box.left + box.right) / 2 / innerWidth })()"
+    )
+    assert abs(middle - 0.5) < 0.01, name  # no room is kept for it
+    for marked in page.locator(".alert, .note").all():
+        assert marked.evaluate("(each) => getComputedStyle(each).borderInlineStartWidth") == "4px", name
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_forced_colours_keep_every_border_and_leave_no_doorway(windows: Windows, app: App, width: int) -> None:
+    page = windows.page(forced_colors="active", viewport={"width": width, "height": 800})
+    for name in ("identify", "wrong password", "returning", "consent", "home", "signed out", "unknown page"):
+        page.context.clear_cookies()
+        PAGES[name](page, app)
+        check_forced_colours(page, name)
+
+
+def test_forced_colours_in_development_mode(windows: Windows, development: Development) -> None:
     page = windows.page(forced_colors="active")
-    wrong_password(page, app)
-    for selector in ("main input:not([type=hidden]):not([readonly])", "main button:not(.link)", ".who"):
-        borders = page.evaluate(BORDERS, selector)
-        assert borders, selector
-        assert all(borders), selector
-    assert page.evaluate("getComputedStyle(document.querySelector('.alert')).borderInlineStartWidth") == "4px"
+    for name, show in DEVELOPMENT_PAGES.items():
+        page.context.clear_cookies()
+        show(page, development)
+        check_forced_colours(page, name)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_demo_app_looks_like_another_site_than_the_provider(
+    windows: Windows, app: App, development: Development, scheme: str
+) -> None:
+    page = windows.page(color_scheme=scheme)
+    demo_welcome(page, development)
+    demo = page.evaluate(LOOK)
+    assert page.locator(".arch").count() == 0
+    assert demo["name"] == "Demo app"
+    identify(page, app)
+    provider = page.evaluate(LOOK)
+    assert page.locator(".arch").is_visible()
+    for feature, seen in provider.items():
+        assert demo[feature] != seen, feature
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_icon_stands_out_from_what_is_behind_it(windows: Windows, app: App, scheme: str, width: int) -> None:
+    page = windows.page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    identify(page, app)
+    tile, *behind = page.evaluate(
+        """() => [".brand rect", "html", ".top"].map((selector) => {
+            const style = getComputedStyle(document.querySelector(selector));
+            return selector === ".brand rect" ? style.fill : style.backgroundColor;
+        })"""
+    )
+    assert contrast(parts(tile)[0], over(behind)) >= 1.5
+    icon = page.locator(".brand svg").bounding_box()
+    assert icon is not None
+    assert (icon["width"], icon["height"]) == (28, 28)
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])

@@ -1,5 +1,6 @@
 """Structure, keyboard and layout of every page: landmarks, labels, focus, 320 pixels, 400 % zoom and wide text."""
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -8,7 +9,8 @@ from playwright.sync_api import Page
 
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, Development
-from tests.browser.pages import all_pages, form_post
+from tests.browser.pages import all_pages, form_post, home, over, unknown_page
+from tests.provider import EMAIL
 
 STRUCTURE = """() => ({
     lang: document.documentElement.lang,
@@ -67,6 +69,23 @@ FOCUSED = """() => {
         page: getComputedStyle(document.documentElement).backgroundColor,
         covered: !(top && (each.contains(top) || top.contains(each))),
     };
+}"""
+
+# The text of an element as the lines that it is broken into.
+LINES = """(selector) => {
+    const lines = [], range = document.createRange();
+    const walker = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT);
+    let bottom = -1;
+    while (walker.nextNode()) for (let at = 0; at < walker.currentNode.length; at++) {
+        range.setStart(walker.currentNode, at);
+        range.setEnd(walker.currentNode, at + 1);
+        const box = range.getBoundingClientRect();
+        if (!box.width) continue;
+        if (box.top >= bottom) lines.push("");
+        bottom = box.bottom - 2;
+        lines[lines.length - 1] += range.toString();
+    }
+    return lines.map((line) => line.trim());
 }"""
 
 TARGETS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden])")]
@@ -193,3 +212,34 @@ def test_the_page_of_a_form_post_is_a_page_like_the_others(windows: Windows, app
     assert page.evaluate(STRUCTURE)["mains"] == 1
     assert page.evaluate(OVERFLOW) == {"scroll": 0, "wide": [], "cut": []}
     windows.reports.clear()  # its script was kept from loading
+
+
+NARROW_TO_WIDE = (320, 360, 390, 768, 1280)
+
+
+def test_a_heading_does_not_break_at_its_hyphen(page: Page, app: App) -> None:
+    over(page, app)
+    for width in NARROW_TO_WIDE:
+        page.set_viewport_size({"width": width, "height": 640})
+        assert " ".join(page.evaluate(LINES, "h1")) == "This sign-in is over", width
+
+
+def test_the_rows_of_an_error_page_are_even_and_its_zone_stands_beside_its_time(page: Page, app: App) -> None:
+    unknown_page(page, app)
+    for width in NARROW_TO_WIDE:
+        page.set_viewport_size({"width": width, "height": 640})
+        assert re.search(r":[0-9]{2} UTC$", page.evaluate(LINES, "dd:nth-of-type(2)")[-1]), width
+    tops = [row.bounding_box() for row in page.locator("dt").all()]
+    first, second, third = (box["y"] for box in tops if box)
+    assert second - first == pytest.approx(third - second, abs=1)
+
+
+def test_at_home_the_button_never_breaks_the_address(page: Page, app: App) -> None:
+    home(page, app)
+    for width in NARROW_TO_WIDE:
+        page.set_viewport_size({"width": width, "height": 640})
+        assert EMAIL in page.evaluate(LINES, ".who .name"), width
+        name, button = page.locator(".who .name").bounding_box(), page.locator("#sign-out").bounding_box()
+        assert name is not None
+        assert button is not None
+        assert (button["y"] >= name["y"] + name["height"]) == (width == 320), width

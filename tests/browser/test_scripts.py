@@ -47,6 +47,7 @@ def check(page: Page) -> None:
 # Each payload is somebody's name once; that each of them is text in every place is checked on the markup itself.
 @pytest.mark.slow
 def test_xi01_nothing_runs_on_any_page(windows: Windows, app: App, called: None) -> None:
+    """The attacker's script is the name of an app or a person, what is typed, the state, or an address."""
     for client, person, typed in threes([*XSS, *XSS[:2]]):
         rename(app, client, person)
         page = windows.page()
@@ -70,6 +71,7 @@ def test_xi01_nothing_runs_on_any_page(windows: Windows, app: App, called: None)
 
 
 def test_xi01_nothing_runs_on_the_page_of_a_form_post(windows: Windows, app: App, called: None) -> None:
+    """The attacker's script is a name or the state on the page that posts the answer to the app."""
     page = windows.page(java_script_enabled=True)
     page.route("**/static/form_post.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
     page.goto(app.url(response_mode="form_post"))

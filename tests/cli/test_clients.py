@@ -150,6 +150,7 @@ def test_what_does_not_fit_together_is_refused(provider: Provider, run_many: Man
         (["client", "create"], 2, "NAME"),
         (["client", "show", "nobody"], 1, "There is no client nobody."),
         (["client", "update", "nobody", "--name", "X"], 1, "There is no client nobody."),
+        (["client", "update", "nobody"], 2, "Say what to change"),
         (["client", "rotate-secret", "nobody"], 1, "There is no client nobody."),
         (["client", "delete", "nobody"], 1, "There is no client nobody."),
     ]
@@ -181,6 +182,16 @@ def test_a_change_counts_from_the_next_request_on(provider: Provider) -> None:
     before = httpx2.get(provider.issuer + authorize_url(client, pkce().challenge))
     assert (before.status_code, "cannot be sent back" in before.text) == (400, True)
     assert 'id="continue"' in Browser(provider.issuer).open(authorize_url(updated, pkce().challenge)).text
+
+
+def test_a_lone_empty_value_empties_a_list(provider: Provider) -> None:
+    bye = ("--post-logout-redirect-uri", "https://app.example.com/bye", "--audience", "https://api.example.com")
+    client_id = provider.create_client(*bye)["client_id"]
+    emptied = provider.cli("client", "update", client_id, "--post-logout-redirect-uri", "", "--audience", "")
+    assert (emptied["post_logout_redirect_uris"], emptied["audience"]) == ([], [])
+    assert emptied["redirect_uris"] == [CALLBACK]
+    service = ("--grant-type", "client_credentials", "--redirect-uri", "", "--scope", "reports.read")
+    assert provider.cli("client", "update", client_id, *service)["redirect_uris"] == []
 
 
 def test_a_deleted_app_has_nothing_left(provider: Provider) -> None:

@@ -1,5 +1,6 @@
 """`idp config`: what is set, from where, and whether it would do."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def test_check_says_what_would_be_served(here: Provider) -> None:
         ("IDP_ISSUER", "http://id.example.com", "http is for loopback addresses only"),
         ("IDP_TLS_KEY", "key.pem", "belong together"),
         ("IDP_LOG_LEVEL_FILE", "/nowhere/at/all", "which cannot be read"),
+        ("IDP_DATABASE_URL", "sqlite:///", "name a file after sqlite:///"),
+        ("IDP_SECRET_KEY", "", "it is set and holds no key"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(here: Provider, setting: str, value: str, reason: str) -> None:
@@ -78,6 +81,25 @@ def test_a_setting_that_cannot_be_used_is_named(here: Provider, setting: str, va
     assert (done.returncode, done.stdout) == (1, "")
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_that_makes_something_says_what_and_where_and_makes_it_for_us_alone(
+    here: Provider, tmp_path: Path
+) -> None:
+    """In the wrong directory a command finds nothing, makes it all anew, and would seem to work."""
+    data = tmp_path / "data"
+    here.environment |= {"IDP_DATABASE_URL": f"sqlite:///{tmp_path}/idp.db", "IDP_DATA_DIR": os.path.relpath(data)}
+    first = here.run("user", "show", "ana@example.test")
+    made, error = first.stderr.splitlines()
+    assert made == f"Made a new database ({tmp_path}/idp.db) and a new secret key ({data}/secrets/secret_key)."
+    assert (first.returncode, error) == (1, "Error: There is no person ana@example.test.")
+    assert data.stat().st_mode & 0o777 == 0o700
+    (data / "secrets" / "secret_key").unlink()
+    checked = here.run("config", "check", "--json")
+    assert checked.stderr == f"Made a new secret key ({data}/secrets/secret_key).\n"
+    (tmp_path / "idp.db").unlink()
+    assert here.run("migrate").stderr == f"Made a new database ({tmp_path}/idp.db).\n"
+    assert here.run("user", "list").stderr == ""
 
 
 def test_a_file_with_an_unknown_name_or_that_is_no_toml_is_refused(here: Provider, tmp_path: Path) -> None:
@@ -100,6 +122,8 @@ def test_every_command_has_help_and_a_wrong_one_is_a_usage_error(here: Provider,
     wrong = [
         ["nothing"],
         ["serve", "--port", "many"],
+        ["serve", "--port", "65536"],
+        ["serve", "--workers", "0"],
         ["key", "turn"],
         ["config"],
         ["user", "show"],

@@ -1,5 +1,6 @@
 """`idp dev`: one command, three servers, and what to open printed last."""
 
+import json
 import re
 import secrets
 import signal
@@ -42,16 +43,17 @@ def here(tmp_path: Path) -> Iterator[Provider]:
         yield provider
 
 
-def start(provider: Provider) -> tuple[subprocess.Popen[str], str, float]:
+def start(provider: Provider, *arguments: str) -> tuple[subprocess.Popen[str], str, float]:
     """The process, what it printed once everything could be opened, and the seconds until then."""
     began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "idp", "dev", "--port", str(provider.port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=provider.environment,
-        text=True,
-    )
+    with provider.log.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "idp", "dev", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=provider.environment,
+            text=True,
+        )
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
@@ -93,7 +95,7 @@ def test_a_taken_port_is_said_plainly(here: Provider) -> None:
 def test_it_prints_what_to_open_ends_on_ctrl_c_and_keeps_the_password(
     here: Provider, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process, printed, cold = start(here)
+    process, printed, cold = start(here, "--port", str(here.port))
     try:
         urls = [f"http://localhost:{here.port + number}" for number in range(3)]
         assert all(url in printed for url in urls)
@@ -105,7 +107,7 @@ def test_it_prints_what_to_open_ends_on_ctrl_c_and_keeps_the_password(
     finally:
         ended = stop(process)
     assert ended == (0, "")  # nothing is printed after what to open
-    again, printed_again, warm = start(here)
+    again, printed_again, warm = start(here, "--port", str(here.port))
     try:
         assert printed_again == printed
         assert demo_user_may_sign_in(urls[1], password_in(printed_again))
@@ -126,3 +128,52 @@ def demo_user_may_sign_in(app: str, password: str) -> bool:
         assert signin is not None
         answer = http.post(str(page.url.join(signin[1])), data=form)
         return 'id="allow"' in answer.text
+
+
+def test_every_page_wears_the_ribbon_and_the_environment_says_port_and_log(here: Provider) -> None:
+    here.environment |= {"IDP_PORT": str(here.port), "IDP_LOG_FORMAT": "json"}
+    process, printed, _ = start(here)
+    try:
+        provider, app, api = (f"http://localhost:{here.port + number}" for number in range(3))
+        assert all(url in printed for url in (provider, app, api))
+        with httpx2.Client(follow_redirects=True, timeout=30, headers={"Sec-Fetch-Site": "same-origin"}) as http:
+            pages = [http.get(f"{app}{path}") for path in ("/", "/signed-out", "/nothing", "/callback", "/sign-in")]
+            pages += [http.get(f"{provider}{path}") for path in ("/", "/nothing", "/authorize", "/signed-out")]
+            pages += [http.post(f"{provider}/dev/mail/test"), http.get(f"{provider}/dev/mail/1")]
+            pages += [http.get(f"{provider}/dev/mail/7"), http.get(f"{provider}/dev/mail/test")]
+            answers = [http.get(f"{api}/"), http.get(f"{api}/nothing"), http.post(f"{api}/me")]
+    finally:
+        assert stop(process) == (0, "")
+    assert [str(page.url) for page in pages if 'class="ribbon"' not in page.text] == []
+    assert [answer.json()["development_mode"] for answer in answers] == ["Not for real data."] * 3
+    assert [answer.status_code for answer in answers] == [200, 404, 405]
+    lines = here.log.read_text().splitlines()
+    assert lines[0].startswith("Made a new database (")
+    assert all(json.loads(line)["event"] for line in lines[1:])
+
+
+def test_development_mode_and_production_share_no_directory(here: Provider) -> None:
+    data = Path(here.environment["IDP_DATA_DIR"])
+    here.environment["IDP_ISSUER"] = here.issuer
+    here.create_client()
+    refused = here.run("dev", "--port", str(here.port))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "was not made by development mode, and people or apps are in it: give another IDP_DATA_DIR" in refused.stderr
+    assert not (data / "development.json").exists()
+    (data / "development.json").write_text('{"client_id": "demo-app"')
+    for command in (["serve", "--port", str(here.port)], ["config", "check"]):
+        refused = here.run(*command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith(f"Error: {data} belongs to development mode")
+        assert "give another IDP_DATA_DIR" in refused.stderr
+    broken = here.run("dev", "--port", str(here.port))
+    assert (broken.returncode, broken.stdout) == (1, "")
+    assert broken.stderr.startswith(f"Error: {data / 'development.json'} cannot be read")
+    assert "Traceback" not in broken.stderr
+
+
+def test_the_two_ports_after_the_last_must_exist(here: Provider) -> None:
+    here.environment["IDP_PORT"] = "65534"
+    done = here.run("dev")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: IDP_PORT: at most 65533")

@@ -122,6 +122,9 @@ def test_a_first_start_makes_a_key_for_us_alone_and_refuses_one_that_others_can_
     assert (data / "idp.db").stat().st_mode & 0o777 == 0o600
     made = next(line for line in here.log_lines() if line["event"] == "secret_key_made")
     assert made["file"] == str(key)
+    assert {"file": str(data / "idp.db")}.items() <= next(
+        line for line in here.log_lines() if line["event"] == "database_made"
+    ).items()
     assert key.read_text().strip() not in here.log.read_text()
     assert here.process is not None
     process = here.process
@@ -152,7 +155,28 @@ def test_several_workers_serve_one_port(here: Provider) -> None:
     assert here.process is not None
     process = here.process
     os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=60) in (0, -signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+
+
+def test_two_first_starts_at_once_are_one_installation_and_both_end_well(tmp_path: Path) -> None:
+    with installed(tmp_path) as one, installed(tmp_path) as other:
+        other.log = tmp_path / "other.log"
+        pair = (one, other)
+        for each in pair:
+            with each.log.open("wb") as log:
+                command = [sys.executable, "-m", "idp", "serve", "--port", str(each.port)]
+                each.process = subprocess.Popen(
+                    command, env=each.environment, stdout=log, stderr=log, start_new_session=True
+                )
+        for each in pair:
+            each.wait()
+        first, second = (httpx2.get(f"{each.issuer}/jwks").json() for each in pair)
+        assert first == second
+        assert len(first["keys"]) == 2
+        processes = [each.process for each in pair if each.process]
+        for each in pair:
+            each.stop(signal.SIGTERM)
+        assert [process.returncode for process in processes] == [0, 0]
 
 
 def test_migrating_is_a_command_of_its_own_and_may_be_repeated(here: Provider) -> None:

@@ -71,9 +71,22 @@ def test_what_cannot_be_done_is_refused_with_the_reason(provider: Provider, run_
         (["user", "create", "a@example.test", "--claim", "role=admin"], 2, "--claim role=admin"),
         (["user", "create", "a@example.test", "--claim", "email_verified=true"], 2, "--claim email_verified"),
         (["user", "create", "a@example.test", "--claim", "address={"], 2, "address"),
+        (["user", "create", "a@example.test", "--claim", 'address={"formatted": NaN}'], 2, "whose values are text"),
+        (["user", "create", "a@example.test", "--claim", 'address={"country": ["FR"]}'], 2, "whose values are text"),
+        (["user", "create", "a@example.test", "--claim", "address=" + '{"country":' * 5000], 2, "a JSON object"),
+        (["user", "create", "a@example.test", "--claim", 'address={"country": "\\ud800"}'], 2, "printable"),
+        (["user", "create", "a@example.test", "--claim", "address=" + "x" * 1001], 2, "at most 1000"),
+        (["user", "create", "a@example.test", "--name", "x" * 1001], 2, "at most 1000 printable characters"),
+        (["user", "create", "a@example.test", "--name", "Ana\u202eanA"], 2, "printable"),
+        (["user", "create", "a@example.test", "--claim", "nickname=Ana\nExample"], 2, "printable"),
+        (["user", "update", "ana@example.test", "--claim", "nickname=\x1b[2J"], 2, "printable"),
+        (["user", "update", "ana@example.test"], 2, "Say what to change"),
+        (["user", "set-password", "ana@example.test"], 2, "--password-stdin"),
+        (["user", "create", "a@example.test", "--name", "Caf\udce9"], 2, "'Caf\\udce9' is not UTF-8."),
+        (["user", "show", "Caf\udce9@example.test"], 2, "is not UTF-8."),
         (["user", "create"], 2, "EMAIL"),
         (["user", "show", "nobody@example.test"], 1, "There is no person nobody@example.test."),
-        (["user", "update", "nobody@example.test"], 1, "There is no person"),
+        (["user", "update", "nobody@example.test", "--name", "X"], 1, "There is no person"),
         (["user", "disable", "nobody@example.test"], 1, "There is no person"),
         (["user", "enable", "nobody@example.test"], 1, "There is no person"),
         (["user", "delete", "nobody@example.test"], 1, "There is no person"),
@@ -82,6 +95,28 @@ def test_what_cannot_be_done_is_refused_with_the_reason(provider: Provider, run_
     for (command, code, reason), done in zip(refused, run_many(provider, [each[0] for each in refused]), strict=True):
         assert (done.code, done.stdout) == (code, ""), command
         assert reason in done.stderr, command
+        assert "Traceback" not in done.stderr, command
+    assert "a@example.test" not in {each["email"] for each in provider.cli("user", "list")}
+
+
+def test_arguments_that_are_no_text_are_refused_before_anything_is_asked(provider: Provider) -> None:
+    command: list[str | bytes] = [sys.executable, "-m", "idp", "user", "show", b"Caf\xe9@example.test"]
+    done = subprocess.run(command, capture_output=True, env=provider.environment, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"Error: 'Caf\\udce9@example.test' is not UTF-8.\n"
+
+
+def test_claims_are_kept_without_the_space_round_them_and_an_empty_one_is_none(provider: Provider) -> None:
+    address = '{"formatted": "Main Street 1\\r\\n1234 Town", "country": "FR"}'
+    claims = ("--claim", f"address={address}", "--claim", "nickname=", "--claim", "phone_number_verified=true")
+    created = provider.cli("user", "create", "lu@example.test", "--name", "  Lu  ", *claims)
+    assert created["claims"] == {
+        "name": "Lu",
+        "address": {"formatted": "Main Street 1\r\n1234 Town", "country": "FR"},
+        "phone_number_verified": True,
+    }
+    removed = ("--name", "", "--claim", "address=", "--claim", "phone_number_verified=")
+    assert provider.cli("user", "update", "lu@example.test", *removed)["claims"] == {}
 
 
 def test_a_new_password_ends_every_session_and_token(provider: Provider) -> None:

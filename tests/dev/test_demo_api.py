@@ -280,6 +280,16 @@ async def test_the_front_page_explains_the_api(api: httpx2.AsyncClient) -> None:
     assert (body["issuer"], body["audience"], body["required_scope"]) == (ISSUER, API, "demo.read")
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/me", 405)])
+async def test_what_is_not_there_is_said_as_everything_else_is(
+    api: httpx2.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await api.request(method, path)
+    assert (answer.status_code, answer.json()["development_mode"]) == (status, "Not for real data.")
+    assert "GET /" in answer.json()["message"]
+    assert ("allow" in answer.headers) == (status == 405)
+
+
 @pytest.mark.parametrize(
     ("header", "lifetime"),
     [

@@ -16,7 +16,6 @@ from tests.dev.conftest import TEMPLATES, render
 from tests.dev.provider import API, APP, ISSUER, Hosts, LittleProvider
 
 STATIC: Path = TEMPLATES / "static"
-STYLES = next(STATIC.glob("*.css")).name
 
 
 @pytest.fixture
@@ -82,9 +81,12 @@ async def test_pages_carry_the_strict_policy_and_are_not_stored(browser: httpx2.
 
 
 async def test_the_layouts_files_are_served_and_may_be_cached(browser: httpx2.AsyncClient) -> None:
-    answer = await browser.get(f"/static/{STYLES}")
-    assert answer.status_code == 200
-    assert "cache-control" not in answer.headers
+    files = re.findall(r"<link [^>]*href=\"([^\"]+)\"", (await browser.get("/")).text)
+    assert files == ["demo.css", "demo.svg"]
+    for file in files:
+        answer = await browser.get(f"/static/{file}")
+        assert answer.status_code == 200
+        assert "cache-control" not in answer.headers
 
 
 async def test_the_sign_in_request_has_pkce_state_and_nonce(browser: httpx2.AsyncClient) -> None:

@@ -41,12 +41,14 @@ def test_pw_01_the_hashes_of_argon2s_reference_implementation_verify(encoded: st
 
 
 def test_pw_01_we_make_the_hash_of_argon2s_reference_implementation() -> None:
+    """Whoever steals the database guesses passwords: what is stored is argon2id as its authors make it."""
     made = hash_password("password", Cost(memory_kib=256, time=2, parallelism=1), b"somesalt")
     assert made == "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 
 
 @pytest.mark.parametrize("cost", [CHEAP, DEFAULT, Cost(64, 3, 2)], ids=str)
 def test_pw_01_a_hash_says_how_it_was_made(cost: Cost) -> None:
+    """Whoever steals the database looks for hashes that cost less than the operator set."""
     kind, version, parameters, salt, digest = hash_password(RIGHT, cost, SALT).split("$")[1:]
     assert (kind, version) == ("argon2id", "v=19")
     assert parameters == f"m={cost.memory_kib},t={cost.time},p={cost.parallelism}"
@@ -55,6 +57,7 @@ def test_pw_01_a_hash_says_how_it_was_made(cost: Cost) -> None:
 
 
 def test_pw_01_another_salt_gives_another_hash_of_the_same_password() -> None:
+    """Whoever steals the database looks for people with the same password, to guess all of them at once."""
     other = hash_password(RIGHT, CHEAP, SALT[::-1])
     assert other.rsplit("$", 1)[1] != HASH.rsplit("$", 1)[1]
     assert verify(other, RIGHT)
@@ -72,11 +75,13 @@ def test_pw_01_another_salt_gives_another_hash_of_the_same_password() -> None:
     ids=str,
 )
 def test_pw_01_a_hash_of_other_parameters_is_outdated_and_still_verifies(now: Cost, outdated: bool) -> None:
+    """Whoever steals the database looks for hashes that are still as cheap to guess as they were years ago."""
     assert needs_rehash(HASH, now) is outdated
     assert verify(HASH, RIGHT)
 
 
 def test_pw_01_a_stronger_hash_is_outdated_too_when_the_operator_lowers_the_cost() -> None:
+    """The attacker sends passwords to a server that the old cost of its hashes would overload."""
     assert needs_rehash(hash_password(RIGHT, Cost(16, 2, 1), SALT), CHEAP)
 
 
@@ -91,6 +96,7 @@ def test_pw_01_a_stronger_hash_is_outdated_too_when_the_operator_lowers_the_cost
     ids=ascii,
 )
 def test_pw_04_a_hash_that_is_malformed_verifies_nothing_and_breaks_nothing(encoded: str) -> None:
+    """The attacker wrote a hash to the database that a parser reads past its end, or that would cost gigabytes."""
     assert verify(encoded, RIGHT) is False
 
 
@@ -103,6 +109,7 @@ def test_pw_04_a_hash_that_is_malformed_verifies_nothing_and_breaks_nothing(enco
     ids=ascii,
 )
 def test_pw_03_every_character_counts_and_nothing_is_trimmed(wrong: str) -> None:
+    """The attacker knows a password but for its case, a space, a line break or its last letter."""
     assert verify(HASH, RIGHT)
     assert not verify(HASH, wrong)
 
@@ -156,6 +163,7 @@ def test_pw_03_two_ways_of_writing_the_same_text_are_one_password(one: str, othe
     ids=["accent", "sharp s", "case", "dotless i", "Cyrillic", "zero width"],
 )
 def test_pw_03_what_only_looks_alike_is_not_the_same_password(one: str, other: str) -> None:
+    """The attacker types a password that looks like the right one, or that is it without its accents."""
     assert not verify(hash_password(one, CHEAP, SALT), other)
 
 
@@ -176,11 +184,13 @@ def test_pw_04_any_text_is_a_password(password: str) -> None:
 @example("\ud800")
 @example("\ufdfa" * MAX_LENGTH)
 def test_pw_04_every_text_verifies_against_its_own_hash(password: str) -> None:
+    """The attacker sends text that no keyboard makes, for the hash to fail with an error page."""
     assert verify(hash_password(password, CHEAP, SALT), password)
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_pw_03_two_texts_are_one_password_only_if_unicode_says_they_are(one: str, other: str) -> None:
+    """The attacker looks for another text that is taken for the right password."""
     same = unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", other)
     assert (normalized(one) == normalized(other)) is same
 
@@ -191,6 +201,7 @@ def test_a_lone_surrogate_is_no_other_character() -> None:
 
 @pytest.mark.parametrize("length", [MAX_LENGTH * 4 + 1, 10_000_000])
 def test_do_06_a_password_longer_than_any_that_can_be_set_is_wrong_at_once(length: int) -> None:
+    """The attacker sends passwords of megabytes, which grow when they are normalized, to keep the server busy."""
     began = time.thread_time()
     assert not verify(HASH, "\ufdfa" * length)
     assert time.thread_time() - began < 0.05

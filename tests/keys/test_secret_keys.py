@@ -1,13 +1,17 @@
 """The sealing keys that are made on first start."""
 
 import asyncio
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from idp.secret_keys import FILE, secret_keys
 from idp.settings import Settings, SettingsError
+from tests.servers import requires
 from tests.store.world import SECRET_KEY
 
 
@@ -56,6 +60,41 @@ def test_km_04_a_key_that_others_can_read_stops_the_start(settings: Settings, mo
     (settings.data_dir / FILE).chmod(mode)
     with pytest.raises(SettingsError, match="chmod 600"):
         secret_keys(settings)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe" * 20, None], ids=["not text", "a folder"])
+def test_what_cannot_be_read_stops_the_start_in_words(settings: Settings, content: bytes | None) -> None:
+    secret_keys(settings)
+    file = settings.data_dir / FILE
+    file.unlink()
+    if content is None:
+        file.mkdir(mode=0o700)
+    else:
+        file.touch(mode=0o600)
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=str(file)):
+        secret_keys(settings)
+
+
+def test_a_file_in_the_place_of_the_folder_stops_the_start_in_words(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    (settings.data_dir / "secrets").touch()
+    with pytest.raises(SettingsError, match="secrets cannot be used for the secret key: it is no directory"):
+        secret_keys(settings)
+
+
+def test_a_key_that_we_may_not_read_stops_the_command_in_words(settings: Settings) -> None:
+    """Somebody runs a command as themselves, and not as the user that the server runs as."""
+    secret_keys(settings)
+    (settings.data_dir / FILE).chmod(0)
+    command = [sys.executable, "-m", "idp", "config", "check"]
+    if os.geteuid() == 0:  # who may read everything
+        command = [requires("setpriv"), "--bounding-set=-dac_override,-dac_read_search", *command]
+    environment = {"PATH": os.environ["PATH"], "IDP_DATA_DIR": str(settings.data_dir), "IDP_ISSUER": settings.issuer}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    file = settings.data_dir / FILE
+    assert done.stderr == f"Error: {file} cannot be used for the secret key: Permission denied.\n"
+    assert done.returncode == 1
 
 
 def test_an_empty_file_stops_the_start_and_is_not_filled(settings: Settings) -> None:

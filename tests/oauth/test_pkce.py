@@ -34,6 +34,7 @@ def test_pk_02_a_verifier_without_a_challenge_is_a_downgrade(provider: Provider,
 
 
 def test_pk_02_a_confidential_client_of_the_lax_profile_may_do_without(provider: Provider, ana: Browser) -> None:
+    """An honest app of the lax profile has a secret and sends neither challenge nor verifier: that is no downgrade."""
     lax = register(provider, profile="oidc-certified")
     answer = answer_of(ana.sign_in(authorize_url(lax.client)))
     granted(lax.redeem(Code(answer["code"], None, lax.client["redirect_uris"][0])))

@@ -89,7 +89,8 @@ def test_offline_access_that_was_allowed_before_is_not_asked_again(provider: Pro
     assert "code" in answer_of(browser.open(app.url(scope="openid offline_access", prompt="none")))
 
 
-def test_signing_out_ends_the_tokens_of_every_app_of_that_session_alone(provider: Provider, app: App) -> None:
+def test_rt_09_signing_out_ends_the_tokens_of_every_app_of_that_session_alone(provider: Provider, app: App) -> None:
+    """Somebody took the refresh tokens of a session that Ana then ends by signing out."""
     other = register(provider, "Other")
     here, there = Browser(provider.issuer), Browser(provider.issuer)
     ending = [(app, app.tokens(here)), (other, other.tokens(here))]

@@ -5,6 +5,7 @@ import hashlib
 import re
 import socket
 import time
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -20,6 +21,7 @@ from tests.oauth.wire import (
     register,
     send,
     status_of,
+    unpadded,
     userinfo,
     verified,
 )
@@ -136,8 +138,6 @@ def test_the_audience_of_a_person_s_tokens_stays_with_a_refresh(provider: Provid
         "AUTHORIZATION_CODE",
         "authorization_code,refresh_token",
         "urn:ietf:params:oauth:grant-type:device_code",
-        "URN:IETF:PARAMS:OAUTH:GRANT-TYPE:TOKEN-EXCHANGE",
-        "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "__class__",
         "x" * 10_000,
     ],
@@ -147,6 +147,30 @@ def test_cd_08_a_grant_that_does_not_exist_is_unsupported(app: App, grant_type: 
     """The attacker tries grants that were abolished, or spells one so that two checks read it differently."""
     data = {"grant_type": grant_type, "username": "ana@example.test", "password": "correct horse battery staple"}
     refused(app.post(data | {"code": "x", "refresh_token": "x"}), 400, "unsupported_grant_type")
+
+
+@pytest.mark.parametrize("spelt", [str, str.upper], ids=["as it is", "capitals"])
+@pytest.mark.parametrize("name", ["token-exchange", "jwt-bearer", "saml2-bearer"])
+def test_cd_16_cd_18_a_grant_that_trades_another_token_is_unsupported(
+    app: App, service: App, ana: Browser, name: str, spelt: Callable[[str], str]
+) -> None:
+    """The attacker brings a token of somebody else, true or signed by himself, to have it changed into another."""
+    tokens = app.tokens(ana)
+    kind = "urn:ietf:params:oauth:token-type:"
+    actor = granted(service.post({"grant_type": "client_credentials"}))["access_token"]
+    for brought, of_kind in (
+        (tokens["access_token"], "access_token"),
+        (tokens["refresh_token"], "refresh_token"),
+        (tokens["id_token"], "id_token"),
+        (f"{unpadded(b'{}')}.{unpadded(b'{}')}.", "jwt"),
+    ):
+        exchange = {"subject_token": brought, "subject_token_type": kind + of_kind, "audience": "urn:another"}
+        exchange |= {"actor_token": actor, "actor_token_type": f"{kind}access_token", "scope": "openid"}
+        data = {"grant_type": spelt(f"urn:ietf:params:oauth:grant-type:{name}"), "assertion": brought} | exchange
+        for client in (app, service):
+            refused(client.post(data), 400, "unsupported_grant_type")
+    assert userinfo(app.provider, tokens["access_token"]).status_code == 200, "and nothing was used up"
+    granted(app.refresh(tokens["refresh_token"]))
 
 
 @pytest.mark.parametrize(

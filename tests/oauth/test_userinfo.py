@@ -65,6 +65,7 @@ def test_in_07_userinfo_gives_the_claims_of_the_granted_scopes_and_no_other(
 
 
 def test_in_07_a_confirmed_address_is_said_to_be(provider: Provider, app: App, ana: Browser) -> None:
+    """An app decides by email_verified whom it lets in: it is true where the address was confirmed."""
     told = userinfo(provider, app.tokens(ana)["access_token"]).json()
     assert (told["email"], told["email_verified"]) == ("ana@example.test", True)
 

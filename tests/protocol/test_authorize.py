@@ -97,6 +97,7 @@ def test_what_was_judged_comes_back_from_json_as_it_was(changes: dict[str, str |
     "encoded", ["", "client_id=", "response_type=code", "client_id=a&client_id=a", "client_id=&client_id=a"]
 )
 def test_az_01_a_request_that_does_not_name_one_client_is_shown_to_the_person(encoded: str) -> None:
+    """The attacker names no client, or two, for the error to be sent to an address of his choice."""
     with pytest.raises(UnknownClient):
         client_id_of(parse(encoded))
 
@@ -130,6 +131,7 @@ def test_ru_02_whatever_else_is_wrong_an_unregistered_address_is_never_redirecte
 
 
 def test_ru_02_with_a_registered_address_each_of_them_is_told_to_the_app() -> None:
+    """An honest app sends a bad response_type with its own address, and is told so there with its own state."""
     error, _, answer_to = refused(request(response_type="token"))
     assert (error, answer_to.address.redirect_uri, answer_to.state) == (
         "unsupported_response_type",
@@ -140,6 +142,7 @@ def test_ru_02_with_a_registered_address_each_of_them_is_told_to_the_app() -> No
 
 @pytest.mark.parametrize("second", [CALLBACK, "https://evil.test/", ""])
 def test_az_01_two_redirect_uris_are_not_redirected_to_even_if_they_are_the_same(second: str) -> None:
+    """The attacker sends a second redirect_uri, for one to be checked and the other to be redirected to."""
     with pytest.raises(UnregisteredRedirectUri):
         judge(request(("redirect_uri", second)), CONFIDENTIAL)
 
@@ -156,12 +159,14 @@ def test_az_01_any_other_parameter_sent_twice_is_told_to_the_app(name: str, seco
 
 
 def test_az_01_a_repeated_response_mode_is_not_followed() -> None:
+    """The attacker sends response_mode twice, for the refusal itself to travel in the way that he picked."""
     _, _, answer_to = refused(request(("response_mode", "form_post"), response_mode="form_post"))
     assert answer_to.response_mode == "query"
 
 
 @pytest.mark.parametrize("mode", [None, "query", "form_post"])
 def test_az_05_the_modes_there_are_hold_for_answers_and_refusals(mode: str | None) -> None:
+    """An app asks for each mode that there is, and gets neither an answer nor a refusal by another one."""
     expected = mode or "query"
     assert judge(request(response_mode=mode), CONFIDENTIAL)[1].response_mode == expected
     assert refused(request(response_mode=mode, max_age="x"))[2].response_mode == expected
@@ -181,7 +186,6 @@ STATES = {
     "unicode": "süß\u202e€𝄞",
     "quotes and tags": "\"'><script>alert(1)</script>",
     "another parameter": "x&code=attacker#f?=;",
-    "line breaks": "a\r\nX-Evil: 1",
     "spaces": "  a  ",
     "percent": "%0d%0a%00",
 }
@@ -189,24 +193,35 @@ STATES = {
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_az_06_state_comes_back_as_it_was_with_answers_and_refusals(state: str) -> None:
+    """The attacker's state holds markup or another parameter."""
     asked, answer_to = judge(request(state=state), CONFIDENTIAL)
     assert (asked.state, answer_to.state) == (state, state)
     assert refused(request(state=state, response_type="token"))[2].state == state
 
 
+@pytest.mark.parametrize("state", ["a\r\nX-Evil: 1", "a\nb", "a\rb"])
+def test_az_06_a_state_with_a_line_break_is_refused(state: str) -> None:
+    """The attacker's state holds a line break, which a form would give back as another one."""
+    error, description, answer_to = refused(request(state=state))
+    assert (error, description, answer_to.state) == ("invalid_request", "The parameter state holds a line break.", None)
+
+
 @pytest.mark.parametrize("length", [MAX_STATE + 1, 10_000])
 def test_az_06_a_state_that_is_too_long_is_refused_and_not_cut(length: int) -> None:
+    """The attacker sends a state so long that it would be cut into another one, or reflected at full length."""
     error, description, answer_to = refused(request(state="s" * length))
     assert (error, description, answer_to.state) == ("invalid_request", "The parameter state is too long.", None)
 
 
 @pytest.mark.parametrize("state", [None, ""])
 def test_az_06_without_a_state_none_comes_back(state: str | None) -> None:
+    """The attacker leaves state away, or empty, for the app to get one that it never sent."""
     assert judge(request(state=state), CONFIDENTIAL)[1].state is None
 
 
 @pytest.mark.parametrize("nonce", [None, "n", "n" * 384, "n" * MAX_NONCE, "süß\u202e€𝄞", "\"'><&"])
 def test_az_07_a_nonce_is_kept_as_it_was(nonce: str | None) -> None:
+    """The attacker hopes that an unusual nonce is changed on its way, so that the app compares another one."""
     assert accepted(request(nonce=nonce)).nonce == nonce
 
 
@@ -218,6 +233,7 @@ def test_az_07_a_nonce_that_is_too_long_is_refused_and_not_cut(length: int) -> N
 
 @pytest.mark.parametrize(("value", "seconds"), [(None, None), ("", None), ("0", 0), ("1", 1), ("999999999", 999999999)])
 def test_az_13_max_age_is_a_number_of_seconds(value: str | None, seconds: int | None) -> None:
+    """An app limits the age of a session, and its 0 must not be taken for no limit."""
     assert accepted(request(max_age=value)).max_age == seconds
 
 
@@ -292,6 +308,7 @@ def test_none_stands_alone_and_an_unknown_prompt_is_refused(value: str) -> None:
     ],
 )
 def test_az_18_scopes_are_cut_to_what_the_client_may_have(scope: str, got: tuple[str, ...]) -> None:
+    """An app asks for a scope twice, and for scopes that do not exist or that it may not have."""
     assert accepted(request(scope=scope)).scope == got
 
 
@@ -299,10 +316,12 @@ def test_az_18_scopes_are_cut_to_what_the_client_may_have(scope: str, got: tuple
     "scope", ["openid\temail", "openid\nemail", "öpenid", 'openid "', "unknown", " ".join(map(str, range(1000)))]
 )
 def test_az_18_scopes_that_are_malformed_or_leave_nothing_are_refused(scope: str) -> None:
+    """The attacker's scope holds tabs, quotes or foreign letters, a thousand names, or no name that exists."""
     assert refused(request(scope=scope))[0] == "invalid_scope"
 
 
 def test_az_20_openid_that_the_client_may_not_have_is_not_granted() -> None:
+    """An app that may not have the scope openid asks for it, to get an ID token."""
     client = replace(CONFIDENTIAL, scope=("email",))
     assert accepted(request(scope="openid email"), client).scope == ("email",)
     assert refused(request(scope="openid"), client)[0] == "invalid_scope"
@@ -350,6 +369,7 @@ def test_a_request_object_is_refused_under_the_name_of_openid_connect_core(
 @pytest.mark.parametrize("profile", ["oauth2.1", "oidc-certified"])
 @pytest.mark.parametrize("public", [True, False])
 def test_pk_07_pkce_is_asked_for_where_client_or_profile_need_it(public: bool, profile: str) -> None:
+    """The attacker takes the challenge out of a request, or shortens it."""
     client = replace(PUBLIC if public else CONFIDENTIAL, profile=profile)
     without = request(code_challenge=None, code_challenge_method=None)
     if public or profile == "oauth2.1":

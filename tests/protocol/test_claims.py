@@ -41,11 +41,13 @@ def id_token(entitlement: Entitlement) -> dict[str, Any]:
     ids=["at_hash", "c_hash"],
 )
 def test_tk_18_the_half_hash_is_that_of_openid_connect_core_appendix_a(token: str, half: str) -> None:
+    """The attacker swaps the access token beside an ID token: by at_hash the app finds out."""
     assert claims.at_hash(token) == half
     assert len(base64.urlsafe_b64decode(half + "==")) == 16
 
 
 def test_tk_21_the_access_token_of_a_person_has_the_claims_of_rfc_9068_and_no_more() -> None:
+    """A curious API looks into a person's token, and finds no more of the person than RFC 9068 asks for."""
     assert access_token(PERSON) == {
         "iss": ISSUER,
         "sub": "ana",
@@ -63,6 +65,7 @@ def test_tk_21_the_access_token_of_a_person_has_the_claims_of_rfc_9068_and_no_mo
 
 
 def test_tk_21_the_access_token_of_a_service_names_the_service_and_no_person() -> None:
+    """A service shows its own token where that of a person is expected."""
     assert access_token(SERVICE) == {
         "iss": ISSUER,
         "sub": "billing",
@@ -93,6 +96,7 @@ def test_the_audience_is_the_issuer_unless_the_client_names_another(audience: tu
 
 
 def test_tk_18_the_id_token_has_the_claims_of_the_code_flow() -> None:
+    """The attacker brings an app an ID token of another sign-in: its claims tell the two apart."""
     assert id_token(PERSON) == {
         "iss": ISSUER,
         "sub": "ana",
@@ -109,6 +113,7 @@ def test_tk_18_the_id_token_has_the_claims_of_the_code_flow() -> None:
 
 
 def test_tk_18_an_id_token_without_a_nonce_has_no_empty_one() -> None:
+    """The attacker takes the nonce out of the request, for an empty one in the token to pass a comparison."""
     assert "nonce" not in id_token(replace(PERSON, nonce=None))
 
 
@@ -118,6 +123,7 @@ def test_the_audience_of_the_id_token_is_the_client_whatever_the_access_token_is
 
 @pytest.mark.parametrize("nonce", ["", "é€𝄞", "x" * 1024])
 def test_az_07_the_nonce_is_given_back_as_it_was(nonce: str) -> None:
+    """The attacker replays an ID token, which the app notices by a nonce that was not changed on its way."""
     assert json.loads(json.dumps(id_token(replace(PERSON, nonce=nonce))))["nonce"] == nonce
 
 
@@ -139,6 +145,7 @@ def test_every_claim_of_the_id_token_is_advertised() -> None:
 def test_az_20_an_id_token_needs_a_person_and_the_granted_scope_openid(
     scope: tuple[str, ...], sub: str | None, openid: bool
 ) -> None:
+    """An app wants an ID token without the granted scope openid, or without any person."""
     assert replace(PERSON, scope=scope, sub=sub).openid is openid
 
 
@@ -171,6 +178,7 @@ ANA = {
 def test_in_07_userinfo_gives_the_claims_of_the_granted_scopes_that_the_person_has(
     scope: tuple[str, ...], expected: set[str]
 ) -> None:
+    """An app asks for scopes named like secrets or claims, to be told what the person did not allow it."""
     given = claims.userinfo("ana", scope, ANA)
     assert set(given) == expected
     assert {name: value for name, value in given.items() if name != "sub"} == {
@@ -179,10 +187,12 @@ def test_in_07_userinfo_gives_the_claims_of_the_granted_scopes_that_the_person_h
 
 
 def test_in_07_the_subject_is_the_tokens_and_never_a_claim_of_the_persons() -> None:
+    """The attacker has a claim named sub stored with his account, to be somebody else at every app."""
     assert claims.userinfo("ana", tuple(SCOPE_CLAIMS), ANA)["sub"] == "ana"
 
 
 def test_in_07_an_address_that_is_not_confirmed_is_said_to_be_so() -> None:
+    """The attacker gives an address that is not his: apps are told that nobody confirmed it."""
     assert claims.userinfo("ana", ("email",), ANA)["email_verified"] is False
 
 

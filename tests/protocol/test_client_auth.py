@@ -99,6 +99,7 @@ def test_the_body_may_hold_the_secret_or_none(sent: dict[str, Any], method: str,
 
 @pytest.mark.parametrize("sent", [{}, {"client_id": ""}, {"client_secret": "b"}])
 def test_ca_01_who_does_not_say_which_client_it_is_is_invalid_client(sent: dict[str, Any]) -> None:
+    """The attacker asks without saying which client he is, or sends a secret alone."""
     with pytest.raises(InvalidClient):
         read(None, params(**sent))
 
@@ -195,6 +196,7 @@ def test_an_unknown_client_is_refused(credentials: ClientCredentials) -> None:
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_ca_07_each_live_secret_opens_so_that_secrets_can_be_rotated(position: int) -> None:
+    """An owner replaces a secret that leaked, and must not be locked out while the old one still lives."""
     others = [hash_secret("one"), hash_secret("two")]
     others.insert(position, HASHES[0])
     assert check(ClientCredentials("billing", BASIC, SECRET), CONFIDENTIAL, tuple(others)) is CONFIDENTIAL
@@ -215,5 +217,5 @@ def test_every_refusal_says_the_same() -> None:
 
 
 def test_ca_07_a_secret_is_kept_as_its_sha_256() -> None:
-    """The one-block message of FIPS 180-2 appendix B.1."""
+    """Whoever steals the database finds hashes instead of secrets: this one is of FIPS 180-2 appendix B.1."""
     assert hash_secret("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -43,6 +43,7 @@ def test_a_grant_that_exists_is_selected_for_a_client_that_may_use_it(grant_type
 
 @pytest.mark.parametrize("grant_type", grants.GRANTS)
 def test_cd_08_a_grant_that_the_client_may_not_use_is_unauthorized(grant_type: str) -> None:
+    """The attacker has a client's secret and uses a grant that the client did not register."""
     client = replace(CONFIDENTIAL, grant_types=tuple(name for name in grants.GRANTS if name != grant_type))
     with pytest.raises(UnauthorizedClient):
         grants.select(params(grant_type=grant_type), client)
@@ -64,6 +65,7 @@ def test_cd_08_a_grant_that_the_client_may_not_use_is_unauthorized(grant_type: s
     ],
 )
 def test_cd_08_a_grant_that_does_not_exist_is_unsupported(grant_type: str) -> None:
+    """The attacker tries grants that were abolished, or spells one so that two checks read it differently."""
     client = replace(CONFIDENTIAL, grant_types=(*grants.GRANTS, grant_type))
     with pytest.raises(UnsupportedGrantType):
         grants.select(params(grant_type=grant_type), client)
@@ -71,6 +73,7 @@ def test_cd_08_a_grant_that_does_not_exist_is_unsupported(grant_type: str) -> No
 
 @pytest.mark.parametrize("sent", [{}, {"grant_type": ""}], ids=["missing", "empty"])
 def test_cd_08_a_request_without_a_grant_type_is_invalid(sent: dict[str, str]) -> None:
+    """The attacker leaves grant_type away, for the server to guess one."""
     with pytest.raises(InvalidRequest):
         grants.select(params(**sent), CONFIDENTIAL)
 
@@ -103,6 +106,7 @@ def test_the_audience_is_the_clients() -> None:
 def test_az_19_a_refresh_token_needs_the_grant_and_outlives_the_session_only_by_consent(
     may_refresh: bool, asked_offline: bool, refresh: bool, offline: bool
 ) -> None:
+    """An app that may not refresh asks for offline_access, and one that may hopes to get it without asking."""
     client = replace(CONFIDENTIAL, grant_types=CONFIDENTIAL.grant_types if may_refresh else ("authorization_code",))
     code = replace(CODE, scope=("openid", "offline_access") if asked_offline else ("openid",))
     found = exchanged(code, client)
@@ -123,6 +127,7 @@ def test_az_19_a_refresh_token_needs_the_grant_and_outlives_the_session_only_by_
 def test_cd_14_what_the_client_lost_since_the_code_was_given_it_does_not_get(
     allowed: tuple[str, ...], got: tuple[str, ...], offline: bool
 ) -> None:
+    """An app keeps a code back until an operator has taken scopes from it, and then redeems it for all of them."""
     found = exchanged(client=replace(CONFIDENTIAL, scope=allowed))
     assert (found.entitlement.scope, found.offline) == (got, offline)
     assert found.entitlement.openid is ("openid" in got)
@@ -158,11 +163,13 @@ def test_cd_03_the_redirect_uri_is_the_one_of_the_request(uri: str) -> None:
 
 
 def test_cd_03_it_may_not_be_left_out_since_every_authorization_request_has_one() -> None:
+    """The attacker injects a code and leaves redirect_uri away, so that nothing is compared."""
     with pytest.raises(InvalidGrant):
         authorization_code.check(CODE, EXPIRES, params(code_verifier=VERIFIER), CONFIDENTIAL, NOW)
 
 
 def test_ru_06_a_native_apps_port_is_part_of_it() -> None:
+    """The attacker caught a code at another port of the machine and redeems it with that address."""
     code = replace(CODE, client_id="phone", redirect_uri="http://127.0.0.1:4000/cb")
     exchanged(code, PUBLIC, redirect_uri="http://127.0.0.1:4000/cb")
     with pytest.raises(InvalidGrant):
@@ -179,11 +186,13 @@ def test_a_code_is_dead_from_the_moment_it_expires(seconds: int) -> None:
 
 @pytest.mark.parametrize("verifier", ["", CHALLENGE, VERIFIER + "x", VERIFIER[:-1], VERIFIER.swapcase()])
 def test_pk_01_and_pk_05_the_verifier_is_checked(verifier: str) -> None:
+    """The attacker redeems a stolen code with no verifier, the challenge itself, or a verifier that is nearly right."""
     with pytest.raises(InvalidGrant):
         exchanged(code_verifier=verifier)
 
 
 def test_pk_02_a_verifier_for_a_code_without_a_challenge_is_refused() -> None:
+    """The attacker strips the challenge from the request of an app that later sends its verifier all the same."""
     code = replace(CODE, code_challenge=None)
     with pytest.raises(InvalidGrant):
         exchanged(code)

@@ -14,6 +14,7 @@ ENDPOINTS = {name: value for name, value in DOCUMENT.items() if name.endswith(("
 
 
 def test_pk_10_s256_is_the_one_challenge_method() -> None:
+    """The attacker hopes that an app finds a weaker method than S256 in the discovery document, and uses it."""
     assert DOCUMENT["code_challenge_methods_supported"] == ["S256"]
 
 

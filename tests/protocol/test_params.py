@@ -52,6 +52,7 @@ def test_az_01_a_parameter_sent_twice_is_refused_with_the_same_value_or_another(
 
 
 def test_az_01_until_it_is_refused_the_first_value_stands() -> None:
+    """The attacker sends a parameter twice, for the second value to replace the first that was looked at."""
     twice = parse("state=a&state=b&scope=c")
     assert (twice.get("state"), set(twice.repeated)) == ("a", {"state"})
 
@@ -74,12 +75,14 @@ def test_un_02_a_control_character_is_refused_in_names_and_values(template: str,
     ids=["no such byte", "no continuation", "overlong slash", "lone surrogate", "five bytes", "cut short"],
 )
 def test_un_02_what_is_not_utf_8_is_refused_and_never_replaced(value: str) -> None:
+    """The attacker sends bytes that are no UTF-8, which one decoder drops and another replaces."""
     with pytest.raises(InvalidRequest) as refused:
         parse(f"state={value}")
     assert refused.value.description == "The parameters are not valid UTF-8."
 
 
 def test_un_02_raw_bytes_beyond_ascii_are_refused() -> None:
+    """The attacker sends bytes beyond ASCII unencoded, which two programs read as different letters."""
     with pytest.raises(InvalidRequest):
         parse("state=é".encode())
 
@@ -89,6 +92,7 @@ def test_un_02_raw_bytes_beyond_ascii_are_refused() -> None:
     [("state=a%2520b", "a%20b"), ("state=a%2Bb", "a+b"), ("state=a+b", "a b"), ("state=a;b=c", "a;b=c")],
 )
 def test_un_04_a_value_is_decoded_once_and_only_the_ampersand_separates(encoded: str, value: str) -> None:
+    """The attacker encodes a value twice, or separates by a semicolon, for two readers to see different values."""
     assert parse(encoded).values == {"state": value}
 
 

@@ -1,9 +1,14 @@
+import ast
+import inspect
+from types import ModuleType
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.protocol import pkce
+from idp.protocol import client_auth, pkce
 from idp.protocol.errors import InvalidGrant, InvalidRequest
+from idp.protocol.grants import refresh_token
 from tests.protocol.samples import CHALLENGE, VERIFIER
 
 NOT_BASE64URL = ("=", "+", "/", " ", "\n", ".", "~", "é", "\x00")
@@ -49,6 +54,7 @@ def test_any_method_but_s256_is_refused_and_so_is_the_default_of_rfc_7636(method
 
 @pytest.mark.parametrize("length", [0, 1, 42, 44, 86, 128])
 def test_pk_07_a_challenge_of_the_wrong_length_is_refused(length: int) -> None:
+    """The attacker sends a challenge that is shorter or longer than a SHA-256 in base64url."""
     with pytest.raises(InvalidRequest):
         pkce.check_challenge("a" * length, "S256", required=True)
 
@@ -56,12 +62,14 @@ def test_pk_07_a_challenge_of_the_wrong_length_is_refused(length: int) -> None:
 @pytest.mark.parametrize("character", NOT_BASE64URL)
 @pytest.mark.parametrize("position", [0, 20, 42])
 def test_pk_07_a_challenge_that_is_not_base64url_is_refused(position: int, character: str) -> None:
+    """The attacker puts padding, another alphabet, a line break or a NUL into the challenge."""
     with pytest.raises(InvalidRequest):
         pkce.check_challenge(CHALLENGE[:position] + character + CHALLENGE[position + 1 :], "S256", required=False)
 
 
 @pytest.mark.parametrize("suffix", ["=", "\n", " "])
 def test_pk_07_a_challenge_with_something_after_it_is_refused(suffix: str) -> None:
+    """The attacker appends something to a right challenge, for a check of its beginning to pass."""
     with pytest.raises(InvalidRequest):
         pkce.check_challenge(CHALLENGE + suffix, "S256", required=True)
 
@@ -135,5 +143,48 @@ def test_every_refused_verifier_gets_the_same_answer() -> None:
     assert len(answers) == 1
 
 
-def test_pk_11_the_comparison_is_the_constant_time_one() -> None:
-    assert "compare_digest" in pkce.check_verifier.__code__.co_names
+# All that these modules may compare with == or in: what a request says in clear, and what can be counted.
+IN_CLEAR = {"client_id", "method", "token_endpoint_auth_method", "scheme", "generation"}
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """What an expression is about: `hash_secret(each.secret).lower()` is about hash_secret and secret."""
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return names_in(node.func.value).union(*map(names_in, node.args))
+    if isinstance(node, ast.Attribute):
+        return {node.attr}
+    return set[str]().union(*map(names_in, ast.iter_child_nodes(node)))
+
+
+@pytest.mark.parametrize(
+    ("module", "secrets"),
+    [
+        (pkce, {"check_verifier": {"s256", "verifier", "challenge"}}),
+        (client_auth, {"_any_matches": {"hashed", "each"}}),
+        (refresh_token, {"decide": {"_mac", "family", "generation", "seed", "mac"}}),
+    ],
+    ids=["verifier", "client secret", "refresh token"],
+)
+def test_pk_11_the_comparison_is_the_constant_time_one(module: ModuleType, secrets: dict[str, set[str]]) -> None:
+    """The attacker measures how long a refusal takes, to learn how much of his guess is right."""
+    tree = ast.parse(inspect.getsource(module))
+    early = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
+    exits_early = [
+        each
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Compare) and any(isinstance(operator, early) for operator in each.ops)
+    ]
+    assert exits_early
+    assert set[str]().union(*map(names_in, exits_early)) <= IN_CLEAR
+    in_constant_time = {
+        function.name: set[str]().union(*map(names_in, call.args))
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "hmac.compare_digest"
+    }
+    assert in_constant_time == secrets
+    # All of several are compared: `any` of a generator would stop at the first that matches.
+    assert not [each for each in ast.walk(tree) if isinstance(each, ast.GeneratorExp)]

@@ -106,6 +106,7 @@ def test_ru_01_a_mutated_redirect_uri_is_not_the_registered_one(client: Client, 
 
 @pytest.mark.parametrize("client", [CONFIDENTIAL, PUBLIC], ids=["confidential", "public"])
 def test_ru_01_neither_is_it_percent_encoded_nor_cut_nor_repeated(client: Client) -> None:
+    """The attacker sends the registered address percent-encoded, cut short, or twice in a row."""
     assert not accepts(client, quote(CALLBACK, safe=""))
     assert not any(accepts(client, CALLBACK[:length]) for length in range(len(CALLBACK)))
     assert not accepts(client, CALLBACK + CALLBACK)
@@ -118,6 +119,7 @@ def test_the_mutations_are_distinct_and_none_is_the_registered_one() -> None:
 
 @given(st.text(), st.sampled_from([CONFIDENTIAL, PUBLIC]))
 def test_ru_01_no_text_but_the_registered_one_is_accepted(uri: str, client: Client) -> None:
+    """The attacker sends any text at all for a redirect URI."""
     assert accepts(client, uri) == (uri == CALLBACK)
 
 
@@ -187,18 +189,21 @@ def test_ru_06_nothing_but_the_port_may_vary_and_only_of_a_literal(uri: str) -> 
     ],
 )
 def test_ru_06_a_literal_without_a_path_is_no_prefix(rest: str) -> None:
+    """The attacker continues a registered loopback address without a path into a host or user name of his own."""
     client = replace(PUBLIC, redirect_uris=("http://127.0.0.1",))
     assert accepts(client, "http://127.0.0.1:8080")
     assert not accepts(client, f"http://127.0.0.1{rest}")
 
 
 def test_ru_06_the_port_varies_for_public_clients_alone() -> None:
+    """The attacker listens on another port of the machine on which an app with a secret runs."""
     client = replace(CONFIDENTIAL, redirect_uris=LOOPBACK)
     assert accepts(client, "http://127.0.0.1/cb")
     assert not accepts(client, "http://127.0.0.1:8080/cb")
 
 
 def test_ru_06_an_app_that_registered_no_loopback_literal_gets_none() -> None:
+    """The attacker listens on a loopback address that the app never registered."""
     assert not accepts(PUBLIC, "http://127.0.0.1:8080/cb")
     assert not accepts(replace(PUBLIC, redirect_uris=("http://localhost/cb",)), "http://127.0.0.1/cb")
     assert not accepts(replace(PUBLIC, redirect_uris=("https://127.0.0.1/cb",)), "https://127.0.0.1:8080/cb")
@@ -248,6 +253,7 @@ NEVER = [
 @pytest.mark.parametrize("uri", NEVER)
 @pytest.mark.parametrize("public", [True, False])
 def test_ru_05_what_could_match_or_lead_elsewhere_cannot_be_registered(uri: str, public: bool) -> None:
+    """The attacker registers a wildcard, a fragment, a user name, a relative address, a script, or plain HTTP."""
     with pytest.raises(InvalidRedirectUri) as refused:
         check_registration(uri, public=public)
     assert refused.value.description == "The redirect URI cannot be registered."
@@ -287,6 +293,7 @@ def test_ru_08_a_query_must_not_hold_what_the_answer_carries(query: str, name: s
 
 
 def test_ru_08_everything_that_the_answer_carries_is_reserved() -> None:
+    """The attacker registers an address whose query holds a name that our answer carries."""
     assert {"code", "state", "iss", "error", "error_description"} <= RESPONSE_PARAMETERS
 
 
@@ -304,6 +311,7 @@ def test_a_query_of_its_own_may_be_registered(query: str) -> None:
     ],
 )
 def test_ru_09_a_registered_query_is_part_of_what_must_be_equal(uri: str) -> None:
+    """The attacker leaves a registered query away, changes, reorders or re-encodes it, or adds to it."""
     client = replace(CONFIDENTIAL, redirect_uris=(f"{CALLBACK}?tenant=1&b=2",))
     assert accepts(client, f"{CALLBACK}?tenant=1&b=2")
     assert not accepts(client, uri)
@@ -387,7 +395,7 @@ def test_the_origin_of_an_address_is_spelt_as_a_browser_does(uri: str, origin: s
     ("uri", "host"),
     [
         ("https://app.example.com:8443/cb", "app.example.com"),
-        ("http://[::1]:3000/", "::1"),
+        ("http://[::1]:3000/", "[::1]:3000"),
         ("com.example.app:/cb", "com.example.app"),
     ],
 )

@@ -112,6 +112,7 @@ MAC = mint(ID, CURRENT, SEED).rsplit(".", 1)[1]
     ],
 )
 def test_cd_07_a_token_that_is_cut_extended_or_spelt_otherwise_is_refused(token: str) -> None:
+    """The attacker has most of a refresh token, or spells one in another way."""
     with pytest.raises(InvalidGrant) as caught:
         read(token)
     assert caught.value.reason == "not a refresh token of this provider"
@@ -209,6 +210,7 @@ def test_rt_01_the_whole_table_of_decisions(
 
 
 def test_rt_01_an_older_generation_ends_the_family_even_within_the_grace() -> None:
+    """The attacker uses a token of two generations ago, while the grace of the last one still runs."""
     assert isinstance(decision(CURRENT - 2), End)
 
 
@@ -219,6 +221,7 @@ def test_rt_03_within_the_grace_the_same_successor_is_given_as_often_as_it_is_as
 
 
 def test_rt_04_the_successor_of_a_repeat_is_a_token_that_rotates_next() -> None:
+    """An honest app's answer was lost: what it gets on asking again must be alive, and not the token it had."""
     repeated = decision(CURRENT - 1)
     assert isinstance(repeated, Repeat)
     assert decision(repeated.generation) == Rotate(CURRENT)
@@ -239,6 +242,7 @@ def test_with_a_grace_a_clock_that_is_behind_changes_nothing() -> None:
 
 @pytest.mark.parametrize("generation", [0, CURRENT - 1, CURRENT, CURRENT + 1])
 def test_rt_05_and_rt_06_a_right_token_from_another_client_proves_a_leak(generation: int) -> None:
+    """The attacker, himself a client, shows a refresh token that was given to another."""
     assert decision(generation, client_id="other") == End("refresh token used by another client")
     assert isinstance(decision(generation, client_id="Billing"), End)
 
@@ -247,11 +251,13 @@ def test_rt_05_and_rt_06_a_right_token_from_another_client_proves_a_leak(generat
     "family", [replace(FAMILY, idle_expires_at=LIMIT), replace(FAMILY, expires_at=LIMIT)], ids=["idle", "absolute"]
 )
 def test_rt_08_a_token_is_dead_from_the_moment_either_limit_is_reached(family: Family) -> None:
+    """The attacker uses a refresh token that he found at the very moment at which it ends."""
     assert decision(family=family, after=timedelta(hours=1) - MOMENT) == Rotate(CURRENT)
     assert refused(mint(ID, CURRENT, SEED), family, after=timedelta(hours=1)) == "the refresh token expired"
 
 
 def test_rt_09_a_token_dies_with_its_reason() -> None:
+    """The attacker uses a refresh token whose person, client or session is gone, or that was ended."""
     assert "no longer active" in refused(mint(ID, CURRENT, SEED), replace(FAMILY, alive=False))
     assert refused(mint(ID, CURRENT, SEED), replace(FAMILY, ended_reason="x")) == "the grant was ended: x"
 

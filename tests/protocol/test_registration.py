@@ -76,6 +76,7 @@ def test_the_authentication_method_follows_from_what_is_asked_for(wanted: dict[s
     ids=str,
 )
 def test_cd_08_what_does_not_exist_or_does_not_fit_together_is_refused(wanted: dict[str, Any]) -> None:
+    """The attacker registers a grant, a method or a profile that does not exist, or two that contradict."""
     assert refused(**wanted)
 
 
@@ -113,10 +114,12 @@ def test_az_19_offline_access_needs_the_refresh_grant(
     "uri", ["https://*.example.com/", "http://app.example.com/", "javascript:alert(1)", f"{CALLBACK}#", "/cb", ""]
 )
 def test_ru_05_every_address_is_checked_in_every_list(field: str, uri: str) -> None:
+    """The attacker registers a dangerous address behind a good one, in either list."""
     assert refused(InvalidRedirectUri, **{field: (CALLBACK, uri)})
 
 
 def test_ru_05_a_private_use_scheme_needs_a_public_client() -> None:
+    """The attacker's app claims the same scheme on a phone as an app that relies on its secret."""
     assert made(redirect_uris=(NATIVE,), public=True).redirect_uris == (NATIVE,)
     assert refused(InvalidRedirectUri, redirect_uris=(NATIVE,))
 
@@ -135,6 +138,7 @@ def test_what_is_listed_twice_is_kept_once_in_its_order() -> None:
 
 @pytest.mark.parametrize("name", ["B", "  Billing ", "Ünïcödé 会計", "<b>bold</b>", "a" * 100])
 def test_cr_13_a_name_is_kept_without_the_space_round_it(name: str) -> None:
+    """The attacker pads his app's name with spaces, to look like another app in a list."""
     assert made(client_name=name).client_name == name.strip()
 
 

@@ -29,6 +29,7 @@ ALLOWED = ("openid", "profile", "email", "offline_access", "reports.read")
     ],
 )
 def test_az_18_scopes_are_parsed_in_their_order_each_once(text: str, parsed: tuple[str, ...]) -> None:
+    """The attacker repeats scopes, pads them with spaces or changes their case, for two checks to count differently."""
     assert scopes.parse(text) == parsed
 
 
@@ -103,6 +104,7 @@ def test_az_20_nobody_is_granted_a_scope_that_the_client_may_not_have(
 
 @given(SCOPES)
 def test_az_19_offline_access_has_to_be_asked_for(allowed: tuple[str, ...]) -> None:
+    """An app that asks for no scope hopes to get offline_access with all the others."""
     assert "offline_access" not in granted(None, ("openid", "offline_access", *allowed))
 
 
@@ -147,10 +149,20 @@ def test_a_client_that_acts_for_itself_gets_nothing_it_may_not_have(requested: s
 
 @pytest.mark.parametrize("scope", [*scopes.STANDARD, "reports.read"])
 def test_every_scope_has_words_for_the_consent_page(scope: str) -> None:
-    words = scopes.describe(scope)
+    words = scopes.describe(scope, {})
     assert words.title
     assert words.line.endswith(".")
 
 
 def test_a_scope_of_an_app_is_shown_by_its_own_name() -> None:
-    assert scopes.describe("reports.read").title == "reports.read"
+    assert scopes.describe("reports.read", {"other": "Other"}).title == "reports.read"
+
+
+def test_a_scope_of_an_app_is_shown_in_the_operators_words_and_a_standard_one_never() -> None:
+    own = {"reports.read": "Read your reports", "openid": "Nothing of importance"}
+    assert scopes.describe("reports.read", own).title == "Read your reports"
+    assert scopes.describe("openid", own) == scopes.STANDARD["openid"]
+
+
+def test_scopes_are_listed_with_the_standard_ones_first() -> None:
+    assert scopes.ordered(("z", "email", "a", "openid")) == ["openid", "email", "a", "z"]

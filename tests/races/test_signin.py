@@ -58,6 +58,7 @@ def test_ra_12_a_password_sent_many_times_at_once_signs_in(arena: Arena) -> None
 
 
 def test_ra_12_consent_clicked_many_times_at_once_ends_at_the_app(arena: Arena) -> None:
+    """Situation: a mouse that bounces sends the decision many times at once, and any answer may be the one seen."""
     arena.new_code()
     with arena.swarm() as swarm:
         for size in sizes(ROUNDS // 5):

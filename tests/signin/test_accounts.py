@@ -32,6 +32,7 @@ def sign_in_as_ben(browser: Browser, app: App) -> None:
 def test_mf03_se15_nobody_decides_for_who_signed_in_meanwhile(
     provider: Provider, at_consent: Browser, app: App, people: People, decision: str
 ) -> None:
+    """Ana presses a button of a consent page that was still hers when Ben signed in over her in another tab."""
     asked_of_ana = page_of(at_consent)
     assert "<bdi>Ana Example</bdi>" in asked_of_ana.text
     sign_in_as_ben(at_consent, app)
@@ -48,6 +49,7 @@ def test_mf03_se15_nobody_decides_for_who_signed_in_meanwhile(
 def test_se15_what_the_app_learns_is_all_about_one_person(
     provider: Provider, at_consent: Browser, app: App, people: People
 ) -> None:
+    """Ben signs in over a sign-in that Ana left waiting: the app must not learn a part of her beside him."""
     proof = pkce()
     at_consent.open(authorize_url(app.client, proof.challenge))
     waiting = path_of(at_consent)
@@ -77,6 +79,7 @@ def test_mf03_a_password_counts_only_for_who_was_named_last(
 def test_mf03_whoever_signs_in_ends_the_session_of_the_one_before(
     provider: Provider, at_consent: Browser, app: App, people: People
 ) -> None:
+    """Ben signs in over Ana's session, and would find it again behind his own."""
     sessions = "SELECT count(*) FROM sessions WHERE user_id = ? AND ended_at IS NULL"
     anas = count(provider, sessions, people.ana.sub)
     sign_in_as_ben(at_consent, app)
@@ -120,6 +123,7 @@ def test_az12_prompt_login_gives_no_code_before_the_password(provider: Provider,
 
 
 def test_az12_an_expired_prompt_login_still_wants_the_password(provider: Provider, browser: Browser, app: App) -> None:
+    """Somebody at Ana's keyboard lets a prompt=login expire, for it to begin again without the prompt."""
     browser.sign_in(app.url())
     browser.open(app.url(prompt="login"))
     path = path_of(browser)

@@ -87,6 +87,7 @@ def home_with(provider: Provider, cookie: str) -> str:
 def test_se05_on_loopback_the_port_is_in_the_name_since_cookies_ignore_ports(
     provider: Provider, browser: Browser, app: App
 ) -> None:
+    """Another server on localhost overwrites our cookies, or a script or another site makes use of them."""
     first = browser.open(app.url())
     assert set_cookies(first) == {
         f"idp_browser_{provider.port}": {"path": "/", "httponly": "", "samesite": "lax", "max-age": "34560000"}
@@ -102,6 +103,7 @@ def test_se05_on_loopback_the_port_is_in_the_name_since_cookies_ignore_ports(
 
 
 def test_se05_behind_tls_every_cookie_is_a_host_cookie(behind_tls: Provider, client: dict[str, Any]) -> None:
+    """The attacker reads our cookies by a script or plain HTTP, or plants them from a neighbouring host."""
     tls = Tls(behind_tls)
     page = tls.go(authorize_url(client, pkce().challenge))
     page = tls.submit(page, "/identify", username=EMAIL)
@@ -125,6 +127,7 @@ def test_se05_behind_tls_every_cookie_is_a_host_cookie(behind_tls: Provider, cli
 def test_se05_behind_tls_a_cookie_that_another_host_could_set_is_not_read(
     behind_tls: Provider, client: dict[str, Any], name: str
 ) -> None:
+    """The attacker plants a session from a neighbouring host, under the nearest name that it can set."""
     tls = Tls(behind_tls)
     page = tls.submit(tls.go(authorize_url(client, pkce().challenge)), "/identify", username=EMAIL)
     tls.submit(page, "/password", password=PASSWORD)
@@ -168,6 +171,7 @@ def test_a_cookie_that_came_twice_counts_as_absent(at_consent: Browser, provider
     ],
 )
 def test_un02_a_strange_cookie_is_nobodys_session(provider: Provider, at_consent: Browser, value: bytes) -> None:
+    """The attacker sends a cookie that is empty, quoted, endless, no text, SQL, a path, or nearly a real one."""
     name, real = session_cookie(at_consent)
     sent = value.replace(b"{value}", real.encode()).replace(b"{VALUE}", real.swapcase().encode())
     answer = httpx2.get(f"{provider.issuer}/", headers=[(b"Cookie", f"{name}=".encode() + sent)], timeout=30)
@@ -177,6 +181,7 @@ def test_un02_a_strange_cookie_is_nobodys_session(provider: Provider, at_consent
 def test_se10_no_token_is_a_session_and_no_session_is_a_token(
     provider: Provider, browser: Browser, registered: App, people: People
 ) -> None:
+    """The attacker shows a token as the session cookie, or the session cookie as a token."""
     tokens = tokens_for(provider, registered.client, browser)
     name, value = session_cookie(browser)
     for token in (tokens["access_token"], tokens["id_token"], tokens["refresh_token"]):
@@ -188,6 +193,7 @@ def test_se10_no_token_is_a_session_and_no_session_is_a_token(
 def test_se08_signing_in_again_renews_the_cookie_and_the_old_one_is_dead(
     provider: Provider, at_consent: Browser, app: App, people: People
 ) -> None:
+    """The attacker stole the session cookie before its owner signed in again, and goes on using it."""
     name, old = session_cookie(at_consent)
     sid = query(provider, "SELECT id FROM sessions WHERE user_id = ? ORDER BY created_at DESC", people.ana.sub)[0]
     at_consent.open(app.url(prompt="login"))
@@ -213,9 +219,10 @@ def test_a_session_cookie_that_was_planted_is_not_the_one_after_the_sign_in(
     assert home_with(provider, f"idp_session_{provider.port}={planted}") == NOT_SIGNED_IN
 
 
-def test_the_browsers_own_cookie_outlives_the_sign_in_and_opens_nothing(
+def test_se14_the_browsers_own_cookie_outlives_the_sign_in_and_opens_nothing(
     provider: Provider, at_password: Browser
 ) -> None:
+    """The attacker steals the cookie by which a browser is known again, and uses it to get in."""
     name = f"idp_browser_{provider.port}"
     before = at_password.http.cookies[name]
     at_password.submit(password=PASSWORD)
@@ -225,6 +232,7 @@ def test_the_browsers_own_cookie_outlives_the_sign_in_and_opens_nothing(
 
 
 def test_se09_no_cookie_is_shown_or_written_anywhere(provider: Provider, browser: Browser, app: App) -> None:
+    """The attacker reads pages, headers, the log or the database, and looks for a cookie that he can use."""
     texts = []
     browser.http.event_hooks["response"].append(lambda answer: texts.append((answer.read().decode(), answer.headers)))
     browser.sign_in(app.url())
@@ -241,6 +249,7 @@ def test_se09_no_cookie_is_shown_or_written_anywhere(provider: Provider, browser
 
 
 def test_se06_a_session_ends_at_once_when_its_person_is_disabled(provider: Provider, tmp_path: Path) -> None:
+    """Somebody who was dismissed goes on in the browser in which they are still signed in."""
     with running(tmp_path) as own:
         own.create_user()
         browser, client = Browser(own.issuer), own.create_client()

@@ -68,6 +68,7 @@ def answers_for(provider: Provider, app: App, who: str) -> list[Seen]:
 def test_en01_every_reason_for_a_refusal_looks_the_same(
     provider: Provider, app: App, strangers: None, kind: str
 ) -> None:
+    """The attacker types addresses and compares the answers, to learn who has an account here."""
     usual = answers_for(provider, app, KINDS["the wrong password"])
     other = answers_for(provider, app, KINDS[kind])
     assert [each.status for each in usual] == [200, 303, 200, 303, 200, 303, 200]
@@ -84,6 +85,7 @@ def test_en01_every_reason_for_a_refusal_looks_the_same(
 def test_en01_the_right_password_of_somebody_disabled_looks_as_wrong_as_any(
     provider: Provider, app: App, strangers: None
 ) -> None:
+    """The attacker has the right password of somebody who is disabled, and wants to learn that it is right."""
     browsers = []
     for who in ("dis@example.test", "bob@example.test"):
         browser = Browser(provider.issuer)
@@ -95,6 +97,7 @@ def test_en01_the_right_password_of_somebody_disabled_looks_as_wrong_as_any(
 
 
 def test_en01_the_message_does_not_say_which_of_the_two_was_wrong(at_password: Browser) -> None:
+    """The attacker reads in the message whether the address or the password was wrong."""
     text = at_password.submit(password=WRONG).text
     assert "The e-mail address or the password is not right. Check both and try again." in text
 
@@ -127,8 +130,9 @@ def chance(heads: int, tosses: int) -> float:
 
 @pytest.mark.slow
 def test_en01_an_unknown_person_takes_as_long_as_a_known_one(real_costs: Provider) -> None:
-    """Pairs in random order, so that a busy machine slows both alike; and a sign test, which no outlier moves.
+    """The attacker measures how long a wrong password takes, to learn who has an account here.
 
+    Pairs in random order, so that a busy machine slows both alike; and a sign test, which no outlier moves.
     It fails where both hold: the pairs are too uneven for chance (one in a million), and the difference is one that
     could be seen through a network, a tenth of the time that a password takes.
     """

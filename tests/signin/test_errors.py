@@ -45,13 +45,6 @@ def no_cookie(browser: Browser, app: App) -> httpx2.Response:
     return httpx2.get(browser.issuer + path_of(browser), timeout=30)
 
 
-def other_browser(browser: Browser, app: App) -> httpx2.Response:
-    browser.open(app.url())
-    other = Browser(browser.issuer)
-    other.open(app.url())
-    return other.open(path_of(browser))
-
-
 def gone(browser: Browser, app: App) -> httpx2.Response:
     return browser.http.get("/signin/never-was")
 
@@ -69,7 +62,6 @@ PROBLEMS = {
     unknown_client: (400, "This app is not known here", APP),
     wrong_redirect: (400, "You cannot be sent back to this app", APP),
     no_cookie: (400, "Your browser does not keep our cookie", YOU),
-    other_browser: (400, "This sign-in began in another browser", YOU),
     gone: (410, "This sign-in is over", YOU),
     forged: (403, "This form could not be trusted", YOU),
 }
@@ -105,9 +97,7 @@ def test_the_reference_on_the_page_is_in_the_header_and_in_the_log(
     assert line["status"] == page.status_code
 
 
-@pytest.mark.parametrize(
-    "problem", [malformed, unknown_client, wrong_redirect, forged, other_browser, no_cookie, gone, too_large]
-)
+@pytest.mark.parametrize("problem", [malformed, unknown_client, wrong_redirect, forged, no_cookie, gone, too_large])
 def test_the_log_has_the_reason_under_the_same_reference(
     provider: Provider, browser: Browser, app: App, problem: type
 ) -> None:

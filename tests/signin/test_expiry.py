@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, running
-from tests.signin.conftest import App
-from tests.signin.reading import count, expire, heading_of, page_of, path_of, step_of
+from tests.signin.conftest import BEN, App
+from tests.signin.reading import count, expire, page_of, path_of, query, step_of
 
 
 def named_on(browser: Browser) -> bool:
@@ -57,7 +57,42 @@ def test_an_expired_attempt_of_another_browser_stays_with_it(
     expire(provider, path_of(at_password))
     other = Browser(provider.issuer)
     other.open(app.url())
-    assert heading_of(other.open(path_of(at_password))) == "This sign-in began in another browser"
+    other.open(path_of(at_password))
+    assert step_of(other) == "identify"  # of its own
+    assert path_of(other) != path_of(at_password)
+    assert not named_on(other)
+
+
+def test_az_12_not_you_outlives_the_end_of_the_attempt(provider: Provider, at_consent: Browser, app: App) -> None:
+    """Whoever sits down at Ana's browser says that he is not Ana, waits, and is let in as Ana."""
+    at_consent.submit(action="/switch")
+    assert step_of(at_consent) == "identify"
+    twin = Browser(provider.issuer)
+    twin.http.cookies.update(at_consent.http.cookies)
+    twin.open(app.url())
+    twin.submit("allow", action="/consent")  # in another tab
+    expire(provider, path_of(at_consent))
+    at_consent.submit(username=BEN)
+    assert step_of(at_consent) == "password"
+    assert BEN in page_of(at_consent).text
+
+
+def test_az_12_a_name_that_is_not_the_signed_in_persons_is_asked_for_their_password(
+    provider: Provider, browser: Browser, app: App
+) -> None:
+    """Ben's late form is sent after Ana proved anew who she is, and ends in her account."""
+    answer_of(browser.sign_in(app.url()))
+    query(provider, "UPDATE sessions SET authenticated_at = '2026-01-01T00:00:00.000000Z'")
+    browser.open(app.url(max_age="600", login_hint=BEN))
+    assert step_of(browser) == "identify"
+    form_of_ben = page_of(browser)
+    browser.open(app.url(prompt="login"))
+    answer_of(browser.submit(action="/password", password=PASSWORD))
+    browser.page = form_of_ben
+    expire(provider, path_of(browser))
+    browser.submit(username=BEN)
+    assert step_of(browser) == "password"
+    assert BEN in page_of(browser).text
 
 
 def test_a_name_longer_than_any_is_not_kept(provider: Provider, browser: Browser, app: App) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from idp.web.pages import exact_target
+from idp.web.pages import form_targets
 from tests.provider import CALLBACK, EMAIL, PASSWORD, Browser, Provider, authorize_url, pkce, running
 from tests.signin.conftest import App
 from tests.signin.reading import page_of, path_of, post, token_of
 
+ROOT = Path(__file__).parents[2]
 PAGE = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -112,11 +113,14 @@ NO_PAGES: dict[str, Answer] = {
 PAGES = SIGN_IN_PAGES | OTHER_PAGES | {"form_post": form_post}
 EVERYTHING = PAGES | NO_PAGES
 CACHED = {"style sheet": "no-cache", "keys": None, "discovery": None}
+PUBLIC = ("keys", "discovery")  # for everybody's scripts to read
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_every_answer_has_the_headers_that_keep_it_safe(browser: Browser, app: App, name: str) -> None:
+def test_cs06_cs09_xi13_every_answer_has_the_headers_that_keep_it_safe(browser: Browser, app: App, name: str) -> None:
+    """The attacker's page frames an answer of ours, loads it as a script, or learns from it which server runs here."""
     headers = EVERYTHING[name](browser, app).headers
+    assert headers["cross-origin-resource-policy"] == ("cross-origin" if name in PUBLIC else "same-origin")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
     assert headers["x-frame-options"] == "DENY"
@@ -132,6 +136,7 @@ def test_every_answer_has_the_headers_that_keep_it_safe(browser: Browser, app: A
 
 @pytest.mark.parametrize("name", NO_PAGES)
 def test_cs07_what_is_no_page_may_do_nothing(browser: Browser, app: App, name: str) -> None:
+    """The attacker gets a browser to show as a page what is none, with markup of his in it."""
     assert NO_PAGES[name](browser, app).headers["content-security-policy"] == NOT_A_PAGE
 
 
@@ -139,31 +144,33 @@ def test_cs07_what_is_no_page_may_do_nothing(browser: Browser, app: App, name: s
 def test_cs10_a_page_whose_post_may_end_at_an_app_names_no_target_of_forms(
     browser: Browser, app: App, name: str
 ) -> None:
+    """An honest app redirects its callback to another origin, which a form-action of ours would stop."""
     assert SIGN_IN_PAGES[name](browser, app).headers["content-security-policy"] == PAGE
 
 
 @pytest.mark.parametrize("name", OTHER_PAGES)
 def test_cs07_every_other_page_posts_to_us_alone(browser: Browser, app: App, name: str) -> None:
+    """The attacker gets markup into a page, and it wants to run, to load from elsewhere, or to post to his site."""
     answer = OTHER_PAGES[name](browser, app)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"] == f"{PAGE}; form-action 'self'"
 
 
-def test_the_page_of_a_form_post_names_its_exact_target(browser: Browser, app: App) -> None:
-    assert form_post(browser, app).headers["content-security-policy"] == f"{PAGE}; form-action {CALLBACK}"
+def test_the_page_of_a_form_post_names_its_exact_target_and_lets_it_go_on(browser: Browser, app: App) -> None:
+    assert form_post(browser, app).headers["content-security-policy"] == f"{PAGE}; form-action {CALLBACK} https:"
 
 
 @pytest.mark.parametrize(
     ("target", "source"),
     [
-        ("https://app.example.com/callback?a=b", "https://app.example.com/callback"),
-        ("https://app.example.com:8443/a;b,c", "https://app.example.com:8443/a%3Bb%2Cc"),
-        ("http://[::1]:8400/callback", "http:"),  # a source cannot name an IPv6 address
-        ("com.example.app:/callback", "com.example.app:"),
+        ("https://app.example.com/callback?a=b", "https://app.example.com/callback https:"),
+        ("https://app.example.com:8443/a;b,c", "https://app.example.com:8443/a%3Bb%2Cc https:"),
+        ("http://[::1]:8400/callback", "http: https: http:"),  # a source cannot name an IPv6 address
+        ("com.example.app:/callback", "com.example.app: https:"),
     ],
 )
 def test_a_target_is_named_as_exactly_as_a_policy_can(target: str, source: str) -> None:
-    assert exact_target(target) == source
+    assert form_targets(target) == source
 
 
 class Inspector(HTMLParser):
@@ -190,6 +197,7 @@ class Inspector(HTMLParser):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_ru17_a_page_has_nothing_inline_and_nothing_from_elsewhere(browser: Browser, app: App, name: str) -> None:
+    """Another site learns by the Referer where somebody signs in, as a page loads or links to something there."""
     inspector = Inspector()
     inspector.feed(PAGES[name](browser, app).text)
     assert inspector.inline == []
@@ -197,13 +205,54 @@ def test_ru17_a_page_has_nothing_inline_and_nothing_from_elsewhere(browser: Brow
     assert elsewhere == ([CALLBACK] if name == "form_post" else [])
 
 
+class Windows(HTMLParser):
+    """Collects the links and forms that open a window which may steer the one that it came from."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: (value or "").lower() for name, value in attrs}
+        kept = {"noopener", "noreferrer"} & set(values.get("rel", "").split())
+        targets = [values[name] for name in ("target", "formtarget") if name in values]
+        if any(target not in ("", "_self") for target in targets) and not kept:
+            self.found.append(f"{tag} {values}")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_cs15_no_link_opens_a_window_that_can_steer_ours(browser: Browser, app: App, name: str) -> None:
+    """The attacker's site, opened from a page of ours, sends that page elsewhere; an app's pop-up keeps its opener."""
+    policies: list[str | None] = []
+    browser.http.event_hooks["response"].append(
+        lambda answer: policies.append(answer.headers.get("cross-origin-opener-policy"))
+    )
+    assert Windows(PAGES[name](browser, app).text).found == []
+    assert set(policies) == {None}
+
+
+SOURCES = sorted(each for suffix in ("html", "js", "svg") for each in (ROOT / "templates").rglob(f"*.{suffix}"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_cs15_no_template_and_no_script_opens_a_window_that_can_steer_ours(source: Path) -> None:
+    """The attacker's site, opened from a page that hardly anybody sees, sends that page elsewhere."""
+    text = source.read_text(encoding="utf-8")
+    assert Windows(text).found == []
+    assert "window.open(" not in text
+    assert ".opener" not in text
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_en13_a_page_that_holds_a_token_is_never_compressed(browser: Browser, app: App, name: str) -> None:
+    """The attacker guesses a token letter by letter from the size of compressed pages that repeat his text."""
     browser.http.headers["Accept-Encoding"] = "gzip, br, zstd, deflate"
     assert "content-encoding" not in PAGES[name](browser, app).headers
 
 
 def test_cs11_nothing_is_served_from_a_path_that_a_visitor_names(browser: Browser) -> None:
+    """The attacker asks for a service worker, a manifest, or a file outside of our folder by a path of his own."""
     paths = ("..%2fbase.html", "%2e%2e/base.html", "idp.css%00", "idp.css/", "IDP.CSS", "sw.js", "manifest.json", ".")
     for path in paths:
         assert browser.http.get(f"/static/{path}").status_code == 404, path
@@ -234,7 +283,7 @@ def test_browsers_are_not_told_so_of_loopback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("path", "status"), [("/signin/{attempt}", 500), ("/token", 500)])
 def test_cs06_also_where_the_provider_fails(tmp_path: Path, path: str, status: int) -> None:
-    """Its database loses a table under it: the answer is a page, or JSON for a machine, with all of its headers."""
+    """The attacker frames the page of a failure, or reads in it what failed and where."""
     with running(tmp_path) as provider:
         browser, client = Browser(provider.issuer), provider.create_client()
         browser.open(authorize_url(client, pkce().challenge))

@@ -87,6 +87,7 @@ def test_an_address_is_found_however_it_is_typed(provider: Provider, app: App, w
 def test_un02_characters_that_no_keyboard_sends_are_refused(
     provider: Provider, browser: Browser, app: App, body: bytes
 ) -> None:
+    """The attacker sends a name with a NUL, an escape code, a lone surrogate, or bytes that are no UTF-8."""
     browser.open(app.url())
     answer = browser.http.post(
         f"{path_of(browser)}/identify",
@@ -106,6 +107,7 @@ def stored_hash(provider: Provider) -> str:
 
 
 def test_pw01_a_sign_in_renews_a_hash_whose_cost_is_out_of_date(tmp_path: Path) -> None:
+    """Whoever steals the database looks for hashes that are still as cheap to guess as they were years ago."""
     with installed(tmp_path) as provider:
         provider.create_user()
         client = provider.create_client()
@@ -129,6 +131,7 @@ def test_pw01_a_sign_in_renews_a_hash_whose_cost_is_out_of_date(tmp_path: Path) 
 
 
 def test_pw01_two_persons_with_one_password_have_two_hashes(provider: Provider, people: object) -> None:
+    """Whoever steals the database looks for people with the same password, to guess all of them at once."""
     provider.create_user("same@example.test")
     sealer = Sealer(secret_keys(load(provider.environment)))
     rows = query(provider, "SELECT id, data FROM credentials WHERE factor = 'password'")

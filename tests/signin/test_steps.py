@@ -6,9 +6,26 @@ from collections.abc import Mapping
 import httpx2
 import pytest
 
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, forms
 from tests.signin.conftest import App
-from tests.signin.reading import CODES, SESSIONS, count, heading_of, page_of, path_of, post, step_of, title_of, token_of
+from tests.signin.reading import (
+    CODES,
+    SESSIONS,
+    count,
+    heading_of,
+    page_of,
+    path_of,
+    post,
+    state_of,
+    step_of,
+    title_of,
+    token_of,
+)
+
+MULTIPART = (
+    '--b\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n{token}\r\n'
+    '--b\r\nContent-Disposition: form-data; name="decision"\r\n\r\nallow\r\n--b--\r\n'
+)
 
 
 def skip_to(browser: Browser, step: str, fields: Mapping[str, str]) -> httpx2.Response:
@@ -37,6 +54,7 @@ def skip_to(browser: Browser, step: str, fields: Mapping[str, str]) -> httpx2.Re
 def test_mf02_nobody_gets_past_the_question_who_they_are(
     provider: Provider, browser: Browser, app: App, step: str, fields: dict[str, str]
 ) -> None:
+    """The attacker posts the form of a later step before he has said who he is."""
     browser.open(app.url())
     codes, sessions = count(provider, CODES), count(provider, SESSIONS)
     skip_to(browser, step, fields)
@@ -59,6 +77,7 @@ def test_mf02_nobody_gets_past_the_question_who_they_are(
 def test_mf02_nobody_gets_past_the_password(
     provider: Provider, at_password: Browser, step: str, fields: dict[str, str]
 ) -> None:
+    """The attacker posts a later step, or nothing, in the place of the right password."""
     codes, sessions = count(provider, CODES), count(provider, SESSIONS)
     skip_to(at_password, step, fields)
     assert step_of(at_password) == "password"
@@ -85,6 +104,7 @@ def test_mf02_nobody_gets_past_the_password(
 def test_co02_nobody_gets_past_the_consent(
     provider: Provider, at_consent: Browser, step: str, fields: dict[str, str]
 ) -> None:
+    """The attacker posts another step, another value, or nothing, in the place of the button that allows."""
     codes = count(provider, CODES)
     skip_to(at_consent, step, fields)
     assert step_of(at_consent) == "consent"
@@ -94,6 +114,7 @@ def test_co02_nobody_gets_past_the_consent(
 
 @pytest.mark.parametrize("query", ["?decision=allow", "?csrf={token}&decision=allow"])
 def test_co02_a_decision_in_the_address_counts_for_nothing(provider: Provider, at_consent: Browser, query: str) -> None:
+    """The attacker's link holds the decision, and even the right token."""
     path, token = path_of(at_consent), token_of(at_consent)
     for address in (path, f"{path}/consent"):
         at_consent.open(address + query.format(token=token))
@@ -105,6 +126,7 @@ def test_co02_a_decision_in_the_address_counts_for_nothing(provider: Provider, a
 def test_co02_prompt_none_gives_no_code_before_the_person_has_signed_in_and_allowed_it(
     browser: Browser, app: App
 ) -> None:
+    """An app asks by prompt=none for a code before the person has signed in, and before they allowed it."""
     answer = answer_of(browser.open(app.url(prompt="none")))
     assert (answer["error"], answer["state"]) == ("login_required", "state-123")
     browser.open(app.url())
@@ -118,6 +140,7 @@ def test_co02_prompt_none_gives_no_code_before_the_person_has_signed_in_and_allo
 
 
 def test_mf02_an_unknown_step_is_refused(at_consent: Browser) -> None:
+    """The attacker posts to a step that does not exist, or spells one in another way."""
     for step in ("done", "Consent", "consents", "consent/", "../consent"):
         answer = post(at_consent, f"{path_of(at_consent)}/{step}", csrf=token_of(at_consent), decision="allow")
         assert answer.status_code in (404, 405), step
@@ -129,26 +152,37 @@ def test_mf02_an_unknown_step_is_refused(at_consent: Browser) -> None:
         ("application/json", json.dumps({"csrf": "{token}", "decision": "allow"})),
         ("text/plain", "csrf={token}&decision=allow"),
         ("application/x-www-form-urlencoded; charset=utf-16", "csrf={token}&decision=allow"),
-        (
-            "multipart/form-data; boundary=b",
-            '--b\r\nContent-Disposition: form-data; name="decision"\r\n\r\nallow\r\n--b--',
-        ),
+        ("multipart/form-data; boundary=b", MULTIPART),
         ("", "csrf={token}&decision=allow"),
         ("application/x-www-form-urlencoded", "csrf={token}&decision=allow&decision=deny"),
         ("application/x-www-form-urlencoded", "csrf={token}&csrf={token}&decision=allow"),
         ("application/x-www-form-urlencoded", "csrf={token}&decision=allow" + "&a=b" * 100),
     ],
 )
-def test_a_body_that_no_form_of_ours_sends_is_refused(
-    provider: Provider, at_consent: Browser, content_type: str, body: str
+@pytest.mark.parametrize("path", ["{attempt}/consent", "/sign-out", "/apps/{client_id}/withdraw"])
+def test_cs03_a_body_that_no_form_of_ours_sends_is_refused(
+    provider: Provider, browser: Browser, app: App, content_type: str, body: str, path: str
 ) -> None:
-    answer = at_consent.http.post(
-        f"{path_of(at_consent)}/consent",
-        content=body.replace("{token}", token_of(at_consent)),
+    """The attacker's page sends what a form or a script may send anywhere unasked: text, JSON, multipart, no type."""
+    browser.sign_in(app.url(scope="openid"))
+    token = forms(browser.open("/").text)[0].fields["csrf"]
+    browser.open(app.url())
+    address = path.format(attempt=path_of(browser), client_id=app.client_id)
+    if address.endswith("/consent"):
+        token = token_of(browser)
+    before = state_of(provider)
+    answer = browser.http.post(
+        address,
+        content=body.replace("{token}", token),
         headers={"Content-Type": content_type, "Origin": provider.issuer},
     )
-    assert (answer.status_code, heading_of(answer)) == (400, "That was not understood")
-    assert count(provider, "SELECT count(*) FROM consents") == 0
+    assert (answer.status_code, heading_of(answer)) in (
+        (400, "That was not understood"),
+        (403, "This form could not be trusted"),
+    )
+    assert state_of(provider) == before
+    assert post(browser, address, csrf=token, decision="allow").status_code == 303  # a form of ours
+    assert state_of(provider) != before
 
 
 def test_every_post_is_answered_by_a_redirect(browser: Browser, app: App) -> None:

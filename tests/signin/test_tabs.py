@@ -8,7 +8,17 @@ import pytest
 
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, forms, pkce, redeem
 from tests.signin.conftest import App
-from tests.signin.reading import SESSIONS, count, heading_of, page_of, path_of, post, reference_in, step_of
+from tests.signin.reading import (
+    SESSIONS,
+    count,
+    heading_of,
+    page_of,
+    path_of,
+    post,
+    reference_in,
+    step_of,
+    token_of,
+)
 
 
 def finish(browser: Browser) -> dict[str, str]:
@@ -119,33 +129,72 @@ def test_the_address_of_a_form_leads_back_to_the_page_when_it_is_opened(at_passw
 def test_se02_an_attempt_of_another_browser_cannot_be_adopted(
     provider: Provider, at_password: Browser, app: App
 ) -> None:
-    """It was begun by somebody else, who would be the one to gain from it; the page offers to begin anew here."""
+    """The attacker begins a sign-in and sends its address to somebody who would finish it for him."""
     path, other = path_of(at_password), Browser(provider.issuer)
     other.open(app.url())
     own_cookie = dict(other.http.cookies)
-    page = other.open(path)
-    assert page.status_code == 400
-    assert heading_of(page) == "This sign-in began in another browser"
-    assert dict(other.http.cookies) == own_cookie
     form = forms(page_of(at_password).text)[0]
-    assert post(other, form.action, **form.fields | {"password": PASSWORD}).status_code == 400
+    answer = post(other, form.action, **form.fields | {"password": PASSWORD})
+    assert answer.headers["location"].startswith("/authorize?")
     assert "idp_session" not in str(other.http.cookies)
-    link = next(part.split('"')[0] for part in page.text.split('href="') if part.startswith("/authorize?"))
-    other.open(link.replace("&amp;", "&"))
+    other.open(path)
+    assert dict(other.http.cookies) == own_cookie
+    assert step_of(other) == "identify"  # of a sign-in of its own
     assert path_of(other) != path
     assert finish(other)["code"]
     assert finish(at_password)["code"]  # and the first browser lost nothing
 
 
-def test_the_link_to_begin_here_repeats_the_request(provider: Provider, browser: Browser, app: App) -> None:
-    asked = app.url(prompt="login", max_age="600")
+def test_where_another_browser_begins_anew_it_repeats_the_request(
+    provider: Provider, browser: Browser, app: App
+) -> None:
+    asked = app.url(prompt="login", max_age="600", login_hint=EMAIL)
     browser.open(asked)
     other = Browser(provider.issuer)
     other.open(app.url())
-    page = other.open(path_of(browser))
-    link = next(part.split('"')[0] for part in page.text.split('href="') if part.startswith("/authorize?"))
-    sent, offered = parse_qs(urlsplit(asked).query), parse_qs(urlsplit(link.replace("&amp;", "&")).query)
-    assert offered == sent | {"response_mode": ["query"]}
+    location = other.http.get(path_of(browser)).headers["location"]
+    sent, repeated = parse_qs(urlsplit(asked).query), parse_qs(urlsplit(location).query)
+    assert repeated == sent | {"response_mode": ["query"]}
+    assert other.http.get(f"{path_of(browser)}/step").headers["location"] == location
+
+
+def test_ten_tabs_opened_at_once_in_a_fresh_browser_each_finish(provider: Provider, app: App) -> None:
+    """None of them knew the cookie of another: the browser keeps the last one, and the others begin again with it."""
+    proofs = [pkce() for _ in range(10)]
+    fresh = [Browser(provider.issuer) for _ in proofs]
+    for tab, proof in zip(fresh, proofs, strict=True):
+        tab.open(authorize_url(app.client, proof.challenge))
+    cookies = fresh[-1].http.cookies
+    for tab, proof in zip(fresh, proofs, strict=True):
+        tab.http.cookies = cookies
+        tab.submit(action="/identify", username=EMAIL)
+        assert EMAIL in page_of(tab).text or page_of(tab).is_redirect
+        assert redeem(provider, app.client, finish(tab)["code"], proof.verifier).status_code == 200
+
+
+@pytest.mark.parametrize("response_mode", ["query", "form_post"])
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_every_post_is_answered_by_a_redirect(browser: Browser, app: App, response_mode: str, decision: str) -> None:
+    """Or a reload would ask whether to send the password again."""
+    browser.open(app.url(response_mode=response_mode, prompt="consent"))
+    form = {"csrf": token_of(browser), "username": EMAIL, "password": PASSWORD}
+    answer = post(browser, f"{path_of(browser)}/identify", **form)
+    assert answer.status_code == 303
+    browser.open(answer.headers["location"])
+    assert step_of(browser) == "consent"
+    answer = post(browser, f"{path_of(browser)}/consent", csrf=token_of(browser), decision=decision)
+    assert answer.status_code == 303
+    if response_mode == "form_post":
+        page = browser.open(answer.headers["location"])
+        assert ('name="code"' if decision == "allow" else 'value="access_denied"') in page.text
+
+
+def test_a_session_cookie_that_is_not_kept_is_said_so(at_consent: Browser, app: App) -> None:
+    session = next(name for name in at_consent.http.cookies if "session" in name)
+    at_consent.http.cookies.delete(session)
+    page = at_consent.open(path_of(at_consent))
+    assert (page.status_code, heading_of(page)) == (400, "Your browser does not keep our cookie")
+    assert f'href="{path_of(at_consent)}"' in page.text
 
 
 @pytest.mark.parametrize("by_link", [False, True])
@@ -173,6 +222,7 @@ def test_a_link_to_an_attempt_that_never_was_says_so(browser: Browser, app: App)
 
 
 def test_az27_two_hundred_open_tabs_cost_one_cookie(provider: Provider, app: App, browser: Browser) -> None:
+    """A page opens sign-ins by the hundred in one browser, until its cookies are too many for any server."""
     for _ in range(200):
         browser.open(app.url())
     sent = "; ".join(f"{name}={value}" for name, value in browser.http.cookies.items())

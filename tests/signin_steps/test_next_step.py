@@ -116,6 +116,7 @@ def test_co_02_the_consent_of_who_was_signed_in_before_is_not_that_of_who_is_now
 
 
 def test_co_02_consent_that_was_withdrawn_meanwhile_is_asked_for_again_though_it_was_given_in_this_attempt() -> None:
+    """An app keeps a sign-in open while its person withdraws what was allowed in it, and then finishes it."""
     withdrawn = Progress(True, "ana", NOW, frozenset(), "ana")
     assert next_step(withdrawn, Demand(SCOPE, None, ask_consent=False)) is Step.CONSENT
 
@@ -131,6 +132,7 @@ DEMAND = st.builds(Demand, SCOPES, TIMES, st.booleans())
 def test_co_02_a_code_is_never_given_without_a_fresh_session_and_everything_allowed(
     progress: Progress, demand: Demand
 ) -> None:
+    """The attacker reaches the end in whatever order, without one of the things that a code takes."""
     if next_step(progress, demand) is Step.DONE:
         assert progress.session_user is not None
         assert progress.auth_time is not None

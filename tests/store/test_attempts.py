@@ -20,6 +20,7 @@ ATTEMPT = Attempt(
     username="ana@example.com",
     fault=None,
     fresh_since=None,
+    session_id=None,
     consented_by=None,
     version=1,
     created_at=NOW,

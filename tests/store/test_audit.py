@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from idp.store import audit, users
 from idp.store.seal import Sealer
+from idp.store.sqlite import SqliteDatabase
 from idp.store.tables import AuditRow, User
 from tests.store.world import ADDRESS, HOUR, NOW, SECOND, World
 
@@ -53,6 +56,28 @@ async def test_the_key_that_opened_a_deleted_persons_rows_is_nowhere(world: Worl
     (row,) = await world.rows(AuditRow)
     await world.set(User, other, pseudonym=row.pseudonym)  # another key in the place of the one that is gone
     assert (await audit.last(world.database, world.sealer, 1))[0]["personal"] is None
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_not_even_sealed_does_that_key_stay_in_the_files_of_sqlite(world: World) -> None:
+    """A copy of the files, or of the disk, and our sealing key, would open what a deletion was to close."""
+    assert isinstance(world.database, SqliteDatabase)
+    path = world.database.path
+    for _ in range(20):  # so that it stands deep in the log, where what follows does not come soon
+        await record(world, None)
+    person = await world.person("ana@example.com")
+    await world.database.maintain()
+    (user,) = await world.rows(User)
+
+    def found() -> set[str]:
+        return {each.name for each in path.parent.glob(f"{path.name}*") if user.audit_key in each.read_bytes()}
+
+    assert found() == {"idp.db", "idp.db-wal"}
+    async with world.database.transaction() as transaction:
+        await users.delete_user(transaction, person)
+    await world.database.maintain()  # as every second, while a server runs
+    await record(world, None)  # and then, whatever is written first
+    assert found() == set()
 
 
 async def test_a_row_about_nobody_is_sealed_under_the_providers_key(world: World) -> None:

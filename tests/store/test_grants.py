@@ -1,12 +1,15 @@
 """Grants: who may rotate, whose tokens still count, and what ends them."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from idp.protocol.grants.authorization_code import Code
 from idp.store import clients, consents, grants, sessions, users
+from idp.store.ids import new_id
 from idp.store.tables import ClientRow, Grant, User
 from tests.store.world import DAY, HOUR, IDLE, MINUTE, NOW, SECOND, SEED, SessionOf, World
 
@@ -191,11 +194,26 @@ async def test_a_grant_without_refresh_tokens_has_no_family(world: World, househ
 
 
 async def may_redeem(household: Household, now: datetime = NOW, **changes: Any) -> bool:
-    session = household.session
-    asked = {"user_id": session.user_id, "client_id": household.client_id, "sid": session.sid} | changes
-    subject = await grants.may_redeem(household.world.database, **asked, now=now, idle=IDLE)
-    assert subject is None or subject.user_id == session.user_id
+    subject = await grants.may_redeem(household.world.database, replace(code_of(household), **changes), now, IDLE)
+    assert subject is None or subject.user_id == household.session.user_id
     return subject is not None
+
+
+def code_of(household: Household) -> Code:
+    session = household.session
+    return Code(
+        grant_id=new_id(NOW),
+        client_id=household.client_id,
+        redirect_uri="https://app.example.com/callback",
+        scope=("openid",),
+        nonce=None,
+        code_challenge=None,
+        user_id=session.user_id,
+        sid=session.sid,
+        auth_time=NOW,
+        amr=("pwd",),
+        acr="password",
+    )
 
 
 @pytest.fixture
@@ -214,6 +232,7 @@ async def test_cd_14_a_code_is_redeemed_while_the_person_the_session_and_the_con
     assert not await may_redeem(consented, client_id=(await consented.world.client()).client_id)
     assert not await may_redeem(consented, user_id=await consented.world.person())
     assert not await may_redeem(consented, sid="another")
+    assert not await may_redeem(consented, scope=("openid", "email"))
 
 
 @pytest.mark.parametrize("ended", ["person", "session", "consent"])
@@ -240,7 +259,7 @@ async def test_cd_14_a_grant_made_while_its_reason_ends_ends_too(consented: Hous
 
     async def redeem() -> None:
         async with world.database.transaction() as transaction:
-            assert await grants.may_redeem(transaction, session.user_id, consented.client_id, session.sid, NOW, IDLE)
+            assert await grants.may_redeem(transaction, code_of(consented), NOW, IDLE)
             judged.set()
             await asyncio.sleep(0.2)  # the other transaction would be over by now, if it did not have to wait
             made.append(await world.grant_in(transaction, session, consented.client_id, offline=True))

@@ -15,7 +15,7 @@ from sqlmodel import SQLModel
 
 from idp.store.db import StoreUnavailable
 from idp.store.migrate import MIGRATIONS, WrongSchema, _config, downgrade, head, migrate, on_connection, require_current
-from tests.provider import installed
+from tests.provider import installed, running
 
 VERSIONS = sorted((MIGRATIONS / "versions").glob("*.py"))
 
@@ -97,7 +97,8 @@ def test_several_starts_at_once_migrate_once(database_url: str, tmp_path: Path, 
         ]
         outcomes = [(*start.communicate(timeout=120), start.returncode) for start in starts]
     said = "[]\n" if command == ("user", "list") else f'{{"revision": "{head()}"}}\n'
-    assert outcomes == [(said, "", 0)] * 4
+    assert [(output, code) for output, _, code in outcomes] == [(said, 0)] * 4
+    assert all(not errors or errors.startswith("Made a new ") for _, errors, _ in outcomes)
     check(database_url)
 
 
@@ -163,3 +164,35 @@ def test_a_database_that_cannot_be_reached_is_said_to_be(postgres_url: str, work
     for url in (f"{postgres_url}/nowhere", f"{nobody}/postgres", "postgresql://postgres@127.0.0.1:1/postgres"):
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
             work(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://idp@127.0.0.1:abc/idp", "its port must be a number"),
+        ("postgresql://idp@127.0.0.1:99999/idp", "its port must be a number"),
+        ("postgresql://idp:hunter2/x@127.0.0.1/idp", "its password / be written %2F"),
+        ("postgresql://idp@127.0.0.1/idp?sslmode=sometimes", "`sslmode` parameter must be one of"),
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_in_words_and_its_password_is_not_repeated(url: str, said: str) -> None:
+    with pytest.raises(StoreUnavailable, match=said) as caught:
+        migrate(url)
+    assert str(caught.value).startswith("IDP_DATABASE_URL cannot be used: ")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_url_means_the_same_to_a_migration_and_to_a_server(postgres_database: str, tmp_path: Path) -> None:
+    """What `psql` takes, asyncpg takes; SQLAlchemy's own parser knows no sslmode."""
+    with running(tmp_path, f"{postgres_database}?sslmode=disable&application_name=accounts") as provider:
+        assert provider.cli("user", "list") == []
+
+
+def test_what_is_said_of_a_database_is_what_its_driver_says(tmp_path: Path, postgres_url: str) -> None:
+    (tmp_path / "idp.db").mkdir()
+    with pytest.raises(StoreUnavailable) as of_sqlite:
+        migrate(f"sqlite:///{tmp_path}/idp.db")
+    assert str(of_sqlite.value) == "the database cannot be reached: unable to open database file"
+    with pytest.raises(StoreUnavailable) as of_postgres:
+        migrate(f"{postgres_url}/nowhere")
+    assert str(of_postgres.value) == 'the database cannot be reached: database "nowhere" does not exist'
