@@ -7,7 +7,6 @@ the JWKS, so that no client ever sees a signature by a key it does not have.
 
 import asyncio
 import base64
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import KeySet, RSAKey
 from joserfc.jws import JWSRegistry
 
+from idp import quick_json
 from idp.settings import Settings
 from idp.store import keys as stored_keys
 from idp.store.db import Database
@@ -38,7 +38,6 @@ class RotatedElsewhere(Exception):
     """Somebody else rotated at the same moment."""
 
 
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
 _RS256 = JWSRegistry.algorithms[ALGORITHM]
 
 
@@ -49,7 +48,7 @@ def _base64url(data: bytes) -> bytes:
 @lru_cache(maxsize=64)
 def _header(kid: str, typ: str) -> bytes:
     """The same for every token of a key, so it is written once."""
-    return _base64url(_to_json({"alg": ALGORITHM, "kid": kid, "typ": typ}).encode())
+    return _base64url(quick_json.encode({"alg": ALGORITHM, "kid": kid, "typ": typ}))
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Keys:
     def sign(self, claims: dict[str, Any], typ: str) -> str:
         """A compact JWS (RFC 7515 section 3.1). The key is named, and the algorithm is never anybody's choice."""
         ring = self.ring
-        signing_input = _header(ring.kid, typ) + b"." + _base64url(_to_json(claims).encode())
+        signing_input = _header(ring.kid, typ) + b"." + _base64url(quick_json.encode(claims))
         return (signing_input + b"." + _base64url(_RS256.sign(signing_input, ring.signer))).decode()
 
     async def reload(self, database: Database, sealer: Sealer) -> bool:
@@ -94,7 +93,7 @@ async def load(database: Database, sealer: Sealer) -> Ring:
         kid=current.kid,
         signer=parsed[current.kid],
         published=KeySet([RSAKey.import_key(key) for key in public]),
-        jwks=json.dumps({"keys": public}, separators=(",", ":")).encode(),
+        jwks=quick_json.encode({"keys": public}),
         states=tuple((key.kid, key.active_at is not None, key.retired_at is not None) for key in found),
     )
 

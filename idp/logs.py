@@ -1,21 +1,21 @@
 """The log: one line an event on standard error, as JSON or as text for a person."""
 
-import json
 import logging
 import sys
 from typing import Any
 
 import structlog
 
+from idp import quick_json
 from idp.settings import Settings
 
 
 def configure(settings: Settings) -> None:
     level = logging.getLevelName(settings.log_level.upper())
     render: list[Any] = (
-        [structlog.processors.JSONRenderer(serializer=_json)]
+        [_json]
         if settings.log_format == "json"
-        else [_escaped, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [_escaped, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()), _to_bytes]
     )
     shared: list[Any] = [
         structlog.processors.add_log_level,
@@ -25,7 +25,7 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -35,11 +35,12 @@ def configure(settings: Settings) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
 
 
-_to_json = json.JSONEncoder(default=str).encode  # made once: json.dumps with a default makes one a line
+def _json(_: Any, __: str, event: Any) -> bytes:
+    return quick_json.encode(event)
 
 
-def _json(event: Any, **_: Any) -> str:  # structlog passes the keywords of json.dumps
-    return _to_json(event)
+def _to_bytes(_: Any, __: str, line: Any) -> bytes:
+    return str(line).encode("utf-8", "backslashreplace")
 
 
 def _escaped(_: Any, __: str, event: Any) -> Any:

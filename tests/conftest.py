@@ -5,9 +5,6 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Not yet part of a run (README, "Not yet"): they have not been run to their end on an idle machine.
-collect_ignore = ["races"]
-
 pytest_plugins = ["tests.reporting", "tests.servers", "tests.provider"]
 
 # A busy machine is slow, not wrong. (With CI=true Hypothesis draws the same examples every time, by itself.)

@@ -37,6 +37,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "httpx2": ("dev/",),
     "jinja2": ("web/pages.py",),
     "joserfc": ("keys.py", "protocol/jwt.py", "dev/"),
+    "msgspec": ("quick_json.py",),
     "pydantic": ("settings.py",),
     "pydantic_settings": ("settings.py",),
     "sqlalchemy": ("store/",),

@@ -24,6 +24,7 @@ from idp.cli.run import (
     telling_what_is_made,
     with_services,
 )
+from idp.services import Services
 from idp.settings import Settings, SettingsError, load, shown
 from idp.store.db import StoreUnavailable
 from idp.store.instance import WrongSecretKey
@@ -156,5 +157,10 @@ def migrate(as_json: bool) -> None:
 @json_option
 def prune(as_json: bool) -> None:
     """Remove what has expired; a running server does it by itself."""
-    removed = with_services(lambda services: prune_database(services.database, services.clock()))
-    show(removed, as_json=as_json)
+
+    async def work(services: Services) -> dict[str, int]:
+        removed = await prune_database(services.database, services.clock())
+        await services.database.scrub()
+        return removed
+
+    show(with_services(work), as_json=as_json)

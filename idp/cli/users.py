@@ -195,6 +195,8 @@ def delete(who: str, as_json: bool) -> None:
         async with services.database.transaction() as transaction:
             await _record_event(transaction, services, Event.USER_DELETED, person.id)
             await users.delete_user(transaction, person.id)
+        if not await services.database.scrub():
+            click.echo("The database's log still holds what was deleted: run `idp prune` in a while.", err=True)
         return person
 
     person = with_services(work)

@@ -79,7 +79,8 @@ def _settings(port: int | None) -> Settings:
     port = port or load(issuer="http://localhost").port
     if port > LAST_PORT:
         raise SettingsError(f"IDP_PORT: at most {LAST_PORT}, because the demo app and the demo API take the next two.")
-    return load(fallback={"log_format": "text"}, issuer=_url(port), port=port, name=_SITE)
+    words = ("demo.read=Read from the demo API in your name",)
+    return load(fallback={"log_format": "text", "scope_texts": words}, issuer=_url(port), port=port, name=_SITE)
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """The token endpoint: parse, authenticate the client, run the grant, issue, answer (RFC 6749 section 3.2)."""
 
-import json
-
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp import quick_json
 from idp.oauth.client import authenticate
 from idp.oauth.grants import GRANTS, TokenRequest
 from idp.oauth.issue import issue
@@ -18,8 +17,6 @@ from idp.web.pages import reference_of
 
 log = structlog.get_logger("idp.token")
 
-_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
-
 
 async def token(request: Request) -> Response:
     services = services_of(request)
@@ -31,14 +28,14 @@ async def token(request: Request) -> Response:
         entitlement, refresh_token = await grant(TokenRequest(services, parameters, client, origin_of(request)))
     except OAuthError as error:
         return await cors.for_registered(request, refusal(request, error))
-    answer = _to_json(issue(services, entitlement, refresh_token))
+    answer = quick_json.encode(issue(services, entitlement, refresh_token))
     return await cors.for_registered(request, Response(answer, media_type="application/json"))
 
 
 def refusal(request: Request, error: OAuthError) -> Response:
     """RFC 6749 section 5.2."""
     log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
-    answer = json.dumps({"error": error.error, "error_description": error.description})
+    answer = quick_json.encode({"error": error.error, "error_description": error.description})
     response = Response(answer, error.status, media_type="application/json")
     if isinstance(error, InvalidClient):
         response.headers["WWW-Authenticate"] = 'Basic realm="token"'

@@ -1,12 +1,12 @@
 """The userinfo endpoint (OpenID Connect Core section 5.3), and the errors of bearer tokens (RFC 6750 section 3)."""
 
-import json
 import re
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp import quick_json
 from idp.protocol import claims, jwt
 from idp.protocol.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError
 from idp.services import services_of
@@ -30,7 +30,7 @@ async def userinfo(request: Request) -> Response:
     return await cors.for_registered(request, Response(answer, media_type="application/json"))
 
 
-async def _userinfo(request: Request) -> str:
+async def _userinfo(request: Request) -> bytes:
     services, now = services_of(request), services_of(request).clock()
     token = jwt.verify(
         await _bearer(request),
@@ -50,7 +50,7 @@ async def _userinfo(request: Request) -> str:
     holder = await grants.holder(services.database, grant_id, now, services.settings.session_idle_lifetime)
     if holder is None or holder.user_id != token.get("sub"):
         raise InvalidToken("The access token is not valid.", "its grant, person, client or session has ended")
-    return json.dumps(claims.userinfo(holder.user_id, scope, holder.claims))
+    return quick_json.encode(claims.userinfo(holder.user_id, scope, holder.claims))
 
 
 async def _bearer(request: Request) -> str:

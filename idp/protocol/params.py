@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from idp.protocol.errors import InvalidRequest
 
@@ -43,12 +43,18 @@ def parse(encoded: str | bytes) -> Params:
     """
     try:
         text = encoded.decode("ascii") if isinstance(encoded, bytes) else encoded
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+        fields = text.split("&", MAX_FIELDS)
+        if len(fields) > MAX_FIELDS:
+            raise InvalidRequest("There are too many parameters.")
+        split = (field.partition("=") for field in fields if field)
+        return from_pairs([(_decoded(name), _decoded(value)) for name, _, value in split])
     except UnicodeDecodeError:
         raise InvalidRequest("The parameters are not valid UTF-8.") from None
-    except ValueError:
-        raise InvalidRequest("There are too many parameters.") from None
-    return from_pairs(pairs)
+
+
+def _decoded(text: str) -> str:
+    text = text.replace("+", " ")
+    return unquote(text, errors="strict") if "%" in text else text
 
 
 def from_pairs(pairs: list[tuple[str, str]]) -> Params:

@@ -12,8 +12,9 @@ from idp.hashing import Overloaded
 from idp.protocol.claims import ACR_PASSWORD, Authentication
 from idp.services import Services
 from idp.signin import interaction as dispatcher
+from idp.signin import remembered
 from idp.signin.interaction import Interaction
-from idp.store import attempts, credentials, grants, sessions
+from idp.store import credentials, grants, sessions
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.ids import new_id, new_secret
@@ -75,12 +76,10 @@ async def _accept(
     """None where the password was changed, or the person disabled, while it was being checked."""
     services, now = interaction.services, interaction.services.clock()
     cookie = new_secret()
-    attempt = replace(interaction.attempt, username=username, fault=None)
     async with services.database.transaction() as transaction:
         if not await credentials.unchanged(transaction, stored):
             return None
         proof = await _begin_session(transaction, interaction, person, cookie, now)
-        await attempts.remember(transaction, attempt.browser_hash, person.id, now)
         await _rehash(transaction, interaction, person, stored, fresh_hash, now)
         await audit.record(
             transaction,
@@ -93,11 +92,12 @@ async def _accept(
             factor=credentials.PASSWORD,
         )
         session = SignedIn(proof.sid, person.id, person.email, person.name, proof, now)
-        attempt = replace(attempt, session_id=proof.sid)
+        attempt = replace(interaction.attempt, username=username, fault=None, session_id=proof.sid)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=session))
     note(interaction.request, user_id=person.id)
     response = dispatcher.proceed(interaction, code)
     cookies.write(response, services.settings, cookies.SESSION, cookie)
+    remembered.remember(response, services, interaction.browser, person.id)
     return response
 
 

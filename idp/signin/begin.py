@@ -1,7 +1,5 @@
 """The beginning of a sign-in: a judged authorization request comes in from the authorization endpoint."""
 
-from dataclasses import replace
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,8 +19,7 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
     """The app's code at once where nothing is left to ask; otherwise an attempt, and the page of its first step."""
     services, now = services_of(request), services_of(request).clock()
     session = await sessions.current(request, services, now)
-    known = cookies.read(request.headers, services.settings, cookies.BROWSER)
-    browser = known or new_secret()
+    browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or new_secret()
     attempt = dispatcher.new_attempt(asked, browser, now, services.settings.attempt_lifetime)
     interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
     step = await interaction.step()
@@ -30,9 +27,7 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
         return await dispatcher.give_code(interaction)
     if "none" in asked.prompt:
         return _nothing_may_be_asked(interaction, step)
-    likely = None if known is None and session is None else await dispatcher.expected(interaction)
-    stored = await dispatcher.store(replace(interaction, attempt=replace(attempt, username=likely)))
-    response = await pages.show(stored)
+    response = await pages.show(await dispatcher.named(interaction))
     cookies.write(response, services.settings, cookies.BROWSER, browser, cookies.BROWSER_LIFETIME)
     return response
 

@@ -11,10 +11,10 @@ from idp.audit import Event
 from idp.protocol import redirects, scopes
 from idp.protocol.errors import InvalidRequest
 from idp.services import Services, services_of
-from idp.store import attempts, consents, grants
+from idp.signin import remembered
+from idp.store import consents, grants
 from idp.store import sessions as session_rows
 from idp.store.consents import ConnectedApp
-from idp.store.ids import hash_of
 from idp.store.sessions import SignedIn
 from idp.web import cookies, csrf, forms, problems, sessions
 from idp.web.csrf import Forged
@@ -51,8 +51,6 @@ async def sign_out(request: Request) -> Response:
         async with services.database.transaction() as transaction:
             await session_rows.end(transaction, session.sid, now)
             await grants.end_of_session(transaction, session.sid, now)
-            browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
-            await attempts.forget(transaction, hash_of(browser or ""))
             await audit.record(
                 transaction,
                 services,
@@ -63,6 +61,7 @@ async def sign_out(request: Request) -> Response:
             )
     response = RedirectResponse("/signed-out", 303)
     cookies.clear(response, services.settings, cookies.SESSION)
+    remembered.forget(response, services)
     return response
 
 

@@ -1,6 +1,5 @@
 """The dispatcher: every request of a sign-in ends here, and `next_step` says what happens."""
 
-import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,16 +10,19 @@ from idp.protocol.authorize import FORM_POST, AnswerTo, AuthorizationRequest
 from idp.protocol.clients import Client
 from idp.protocol.grants.authorization_code import Code
 from idp.services import Services
+from idp.signin import remembered
 from idp.signin.steps import Demand, Progress, Step, next_step
 from idp.store import attempts, consents, handles
 from idp.store.attempts import Attempt
 from idp.store.db import Connection, Transaction
 from idp.store.ids import hash_of, new_id
+from idp.store.prune import KEEP_ATTEMPTS
 from idp.store.sessions import SignedIn
 from idp.store.users import canonical
 from idp.web import answers
 
 MAX_USERNAME = 320
+MAX_URL_PART = 4000  # a proxy takes lines of 8 KB
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Interaction:
 
     @property
     def url(self) -> str:
-        return f"/signin/{self.attempt.id}"
+        return f"/signin/{self.attempt.url_part}"
 
     @property
     def answered_by_get(self) -> bool:
@@ -66,13 +68,6 @@ class Interaction:
         return next_step(progress, demand)
 
 
-async def store(interaction: Interaction) -> Interaction:
-    services = interaction.services
-    async with services.database.transaction() as transaction:
-        await attempts.create(transaction, services.sealer, interaction.attempt)
-    return interaction
-
-
 async def restart(old: Interaction, typed: str | None = None) -> Response:
     """An attempt that expired or is done begins again by itself; who was signing in, or `typed`, is not asked twice."""
     now = old.services.clock()
@@ -83,10 +78,19 @@ async def restart(old: Interaction, typed: str | None = None) -> Response:
     if typed is not None and len(typed) <= MAX_USERNAME:
         somebody_else = old.session is not None and canonical(typed) != canonical(old.session.email)
         attempt = replace(attempt, username=typed, fresh_since=now if somebody_else else attempt.fresh_since)
-    new = replace(old, attempt=attempt)
-    likely = attempt.username or await expected(new)
-    stored = await store(replace(new, attempt=replace(attempt, username=likely)))
-    return RedirectResponse(stored.url, 303)
+    return RedirectResponse((await named(replace(old, attempt=attempt))).url, 303)
+
+
+async def named(interaction: Interaction) -> Interaction:
+    """With who will most likely sign in, and under a URL. Only what is too long for one is stored."""
+    services, attempt = interaction.services, interaction.attempt
+    attempt = replace(attempt, username=attempt.username or await _expected(interaction))
+    url_part = attempts.seal(services.sealer, attempt)
+    if len(url_part) > MAX_URL_PART:
+        now, data = services.clock(), {"ticket": url_part}
+        async with services.database.transaction() as transaction:
+            url_part = await handles.issue(transaction, handles.TICKET, data, now, now + KEEP_ATTEMPTS)
+    return replace(interaction, attempt=replace(attempt, url_part=url_part))
 
 
 async def settle(transaction: Transaction, interaction: Interaction) -> str | None:
@@ -151,19 +155,13 @@ def _code(interaction: Interaction, now: datetime) -> Code:
 
 def new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifetime: timedelta) -> Attempt:
     return Attempt(
-        id=secrets.token_urlsafe(24),
+        id=attempts.new_name(),
         browser_hash=hash_of(browser),
         client_id=asked.client_id,
         request=asked.to_json(),
-        username=None,
-        fault=None,
-        fresh_since=_fresh_since(asked, now),
-        session_id=None,
-        consented_by=None,
-        version=1,
-        created_at=now,
         expires_at=now + lifetime,
-        done_at=None,
+        username=None,
+        fresh_since=_fresh_since(asked, now),
     )
 
 
@@ -176,7 +174,7 @@ def _fresh_since(asked: AuthorizationRequest, now: datetime) -> datetime | None:
     return now - timedelta(seconds=asked.max_age)
 
 
-async def expected(interaction: Interaction) -> str | None:
+async def _expected(interaction: Interaction) -> str | None:
     """Who will most likely sign in: the person of the session that is not fresh enough, or the last one here.
 
     A hint that names somebody else is shown in the field, where it can be changed.
@@ -185,7 +183,7 @@ async def expected(interaction: Interaction) -> str | None:
     if session is not None:
         likely = session.email
     else:
-        known = await attempts.remembered(interaction.services.database, interaction.attempt.browser_hash)
+        known = await remembered.find(interaction.request, interaction.services, interaction.browser)
         if known is None:
             return None
         likely = known.email

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 import structlog
@@ -16,7 +16,7 @@ from idp.protocol.redirects import return_address
 from idp.services import Services, services_of
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
-from idp.store import attempts, clients
+from idp.store import attempts, handles
 from idp.store.attempts import Attempt
 from idp.store.ids import hash_of
 from idp.web import cookies, csrf, forms, problems, sessions
@@ -28,6 +28,8 @@ from idp.web.problems import Problem
 log = structlog.get_logger("idp.signin")
 
 DENIED = "denied"  # a decision that its page has yet to tell the app
+
+SHORTEST_TICKET = 100  # a handle is shorter
 
 Show = Callable[[Interaction], Awaitable[Response]]
 Act = Callable[[Interaction, Params], Awaitable[Response]]
@@ -117,8 +119,9 @@ def _page_token(interaction: Interaction) -> str:
 
 
 def _person_token(interaction: Interaction) -> str:
-    person = interaction.session.user_id if interaction.session else "nobody"
-    return csrf.token(interaction.services, interaction.attempt.id, interaction.browser, person)
+    if interaction.session is None:
+        return "nobody"
+    return csrf.token(interaction.services, interaction.attempt.id, interaction.browser, interaction.session.user_id)
 
 
 def is_over(interaction: Interaction) -> bool:
@@ -129,12 +132,10 @@ def is_over(interaction: Interaction) -> bool:
 async def load(request: Request) -> Interaction:
     """Raises Halt or Elsewhere. The client and the address are judged again: either may have changed meanwhile."""
     services = services_of(request)
-    attempt = await attempts.find(services.database, services.sealer, request.path_params["attempt"])
-    if attempt is None:
-        raise Halt(problems.GONE)
-    note(request, client_id=attempt.client_id)
-    browser = _browser(request, services, attempt)
-    client = await clients.find(services.database, attempt.client_id)
+    began = await _began(services, request.path_params["attempt"])
+    note(request, client_id=began.client_id)
+    browser = _browser(request, services, began)
+    client, attempt = await attempts.current(services.database, services.sealer, began)
     if client is None:
         raise Halt(problems.UNKNOWN_CLIENT)
     asked = AuthorizationRequest.from_json(attempt.request)
@@ -145,6 +146,18 @@ async def load(request: Request) -> Interaction:
     answer_to = AnswerTo(address, asked.response_mode, asked.state)
     session = await sessions.current(request, services, services.clock())
     return Interaction(request, services, client, asked, answer_to, attempt, browser, session)
+
+
+async def _began(services: Services, url_part: str) -> Attempt:
+    """The attempt as it began. What was too long for a URL was stored."""
+    ticket = url_part
+    if len(url_part) < SHORTEST_TICKET:
+        found = await handles.find(services.database, handles.TICKET, url_part)
+        ticket = "" if found is None else found.data["ticket"]
+    began = attempts.unseal(services.sealer, ticket)
+    if began is None:
+        raise Halt(problems.GONE)
+    return replace(began, url_part=url_part)
 
 
 def _browser(request: Request, services: Services, attempt: Attempt) -> str:

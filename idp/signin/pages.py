@@ -11,6 +11,7 @@ from idp.protocol import redirects, scopes
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
 from idp.signin import interaction as dispatcher
+from idp.signin import remembered
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
 from idp.signin.interaction import MAX_USERNAME, Interaction
 from idp.signin.loading import DENIED, form_token, typed_name
@@ -111,10 +112,9 @@ async def switch(interaction: Interaction, _: Params) -> Response:
 
 async def forget(interaction: Interaction, form: Params) -> Response:
     """Forgets on this device who signed in last."""
-    services = interaction.services
-    async with services.database.transaction() as transaction:
-        await attempts.forget(transaction, interaction.attempt.browser_hash)
-    return await switch(interaction, form)
+    response = await switch(interaction, form)
+    remembered.forget(response, interaction.services)
+    return response
 
 
 async def _deny(interaction: Interaction, user_id: str) -> None:
@@ -175,8 +175,8 @@ async def _identify_page(interaction: Interaction) -> Response:
 
 
 async def _password_page(interaction: Interaction) -> Response:
-    services, username = interaction.services, interaction.attempt.username
-    known = await attempts.remembered(services.database, interaction.attempt.browser_hash)
+    username = interaction.attempt.username
+    known = await remembered.find(interaction.request, interaction.services, interaction.browser)
     returning = known is not None and known.email == username
     confirming = interaction.session is not None and interaction.session.email == username
     context = _common(interaction, Step.PASSWORD) | {

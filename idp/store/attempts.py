@@ -1,131 +1,124 @@
-"""Sign-ins on their way, and who signed in with a browser last."""
+"""Sign-ins on their way: what one began with is sealed in its URL, and a row holds what has happened since.
 
-from dataclasses import dataclass
+So a visitor who does nothing leaves nothing here, and nobody fills the disk by opening pages.
+"""
+
+import secrets
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, select
 
-from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
-from idp.store.seal import Sealer
+from idp import quick_json
+from idp.protocol.clients import Client
+from idp.store import clients
+from idp.store.db import Connection, Effect, Statement, Transaction
+from idp.store.seal import SealBroken, Sealer, from_text, to_text
 from idp.store.tables import Attempt as AttemptRow
-from idp.store.tables import RememberedAccount, User, table_of
+from idp.store.tables import ClientRow, table_of
 
 PURPOSE = "username"
+TICKET = "ticket"
 _ATTEMPTS = table_of(AttemptRow)
-_REMEMBERED = table_of(RememberedAccount)
-_USERS = table_of(User)
-_CREATE = insert_row(_ATTEMPTS)
-_FIND = Statement(Effect.READ, select(_ATTEMPTS).where(_ATTEMPTS.c.id == bindparam("id")))
+_CLIENTS = table_of(ClientRow)
+_MUTABLE = ("username", "fault", "fresh_since", "session_id", "consented_by", "done_at")
+_FIND = Statement(
+    Effect.READ,
+    select(*clients.COLUMNS, _ATTEMPTS.c.version, *(_ATTEMPTS.c[name] for name in _MUTABLE))
+    .select_from(_CLIENTS.outerjoin(_ATTEMPTS, _ATTEMPTS.c.id == bindparam("id")))
+    .where(_CLIENTS.c.client_id == bindparam("client_id"), _CLIENTS.c.disabled_at.is_(None)),
+)
 _SAVE = Statement(
     Effect.WRITE,
-    update(_ATTEMPTS)
-    .where(
-        _ATTEMPTS.c.id == bindparam("of"),
-        _ATTEMPTS.c.version == bindparam("before"),
-        _ATTEMPTS.c.done_at.is_(None),
-    )
-    .values(
-        username=bindparam("new_username"),
-        fault=bindparam("new_fault"),
-        fresh_since=bindparam("new_fresh_since"),
-        session_id=bindparam("new_session_id"),
-        consented_by=bindparam("new_consented_by"),
-        done_at=bindparam("new_done_at"),
-        version=_ATTEMPTS.c.version + 1,
-    ),
-)
-_REMEMBER = Statement(
-    Effect.WRITE,
     lambda insert: (
-        insert(_REMEMBERED)
-        .values({column.name: bindparam(column.name) for column in _REMEMBERED.columns})
+        insert(_ATTEMPTS)
+        .values({column.name: bindparam(column.name) for column in _ATTEMPTS.columns})
         .on_conflict_do_update(
-            index_elements=["browser_hash"],
-            set_={
-                "user_id": bindparam("user_id"),
-                "seen_at": bindparam("seen_at", type_=_REMEMBERED.c.seen_at.type),
-            },
+            index_elements=["id"],
+            set_={name: bindparam(name, type_=_ATTEMPTS.c[name].type) for name in _MUTABLE}
+            | {"version": _ATTEMPTS.c.version + 1},
+            where=and_(_ATTEMPTS.c.version == bindparam("before"), _ATTEMPTS.c.done_at.is_(None)),
         )
     ),
 )
-_REMEMBERED_USER = Statement(
-    Effect.READ,
-    select(_USERS.c.id, _USERS.c.email, _USERS.c.claims)
-    .join_from(_REMEMBERED, _USERS, _USERS.c.id == _REMEMBERED.c.user_id)
-    .where(_REMEMBERED.c.browser_hash == bindparam("browser_hash")),
-)
-_FORGET = Statement(Effect.WRITE, delete(_REMEMBERED).where(_REMEMBERED.c.browser_hash == bindparam("browser_hash")))
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One sign-in on its way. `request` is the judged authorization request as it was stored."""
+    """One sign-in on its way. `request` is the judged authorization request; `url_part` names it in URLs.
+
+    `version` counts what was recorded of it: 0 where it has no row.
+    """
 
     id: str
     browser_hash: str
     client_id: str
     request: dict[str, Any]
-    username: str | None
-    fault: str | None
-    fresh_since: datetime | None
-    session_id: str | None
-    consented_by: str | None
-    version: int
-    created_at: datetime
     expires_at: datetime
-    done_at: datetime | None
+    username: str | None
+    fresh_since: datetime | None
+    url_part: str = ""
+    fault: str | None = None
+    session_id: str | None = None
+    consented_by: str | None = None
+    version: int = 0
+    done_at: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Remembered:
-    """Who signed in with this browser last."""
-
-    user_id: str
-    email: str
-    name: str
+def new_name() -> str:
+    return secrets.token_urlsafe(24)
 
 
-async def create(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> None:
-    await transaction.run(_CREATE, **vars(attempt) | {"username": _sealed(sealer, attempt)})
+def seal(sealer: Sealer, attempt: Attempt) -> str:
+    """The attempt as it begins, for a URL."""
+    since = attempt.fresh_since
+    began = [
+        *(attempt.id, attempt.browser_hash, attempt.client_id, attempt.request, attempt.username),
+        *(attempt.expires_at.isoformat(), None if since is None else since.isoformat()),
+    ]
+    return to_text(sealer.seal(quick_json.encode(began), TICKET, ""))
 
 
-async def find(connection: Connection, sealer: Sealer, attempt_id: str) -> Attempt | None:
-    row = await connection.one(_FIND, id=attempt_id)
-    if row is None:
+def unseal(sealer: Sealer, ticket: str) -> Attempt | None:
+    """The attempt as it began; None where we did not seal it."""
+    try:
+        began = quick_json.decode(sealer.unseal(from_text(ticket), TICKET, ""))
+    except SealBroken:
         return None
-    username = None if row.username is None else sealer.unseal(row.username, PURPOSE, row.id).decode()
-    return Attempt(**row._asdict() | {"username": username})
+    attempt_id, browser_hash, client_id, request, username, expires_at, since = began
+    return Attempt(
+        id=attempt_id,
+        browser_hash=browser_hash,
+        client_id=client_id,
+        request=request,
+        expires_at=datetime.fromisoformat(expires_at),
+        username=username,
+        fresh_since=None if since is None else datetime.fromisoformat(since),
+    )
+
+
+async def current(connection: Connection, sealer: Sealer, began: Attempt) -> tuple[Client | None, Attempt]:
+    """The client, if it is enabled, and the attempt with what has happened since it began."""
+    row = await connection.one(_FIND, id=began.id, client_id=began.client_id)
+    if row is None:
+        return None, began
+    if row.version is None:
+        return clients.client_of(row), began
+    username = None if row.username is None else sealer.unseal(row.username, PURPOSE, began.id).decode()
+    since = {name: getattr(row, name) for name in _MUTABLE} | {"username": username, "version": row.version}
+    return clients.client_of(row), replace(began, **since)
 
 
 async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bool:
-    """Writes what may change; False where the attempt is done or somebody else wrote it since it was read."""
+    """Records what may change; False where the attempt is done or somebody else recorded since it was read."""
+    username = None if attempt.username is None else sealer.seal(attempt.username.encode(), PURPOSE, attempt.id)
     touched = await transaction.run(
         _SAVE,
-        of=attempt.id,
+        **{name: getattr(attempt, name) for name in _MUTABLE} | {"username": username},
+        id=attempt.id,
+        version=1,
+        expires_at=attempt.expires_at,
         before=attempt.version,
-        new_username=_sealed(sealer, attempt),
-        new_fault=attempt.fault,
-        new_fresh_since=attempt.fresh_since,
-        new_session_id=attempt.session_id,
-        new_consented_by=attempt.consented_by,
-        new_done_at=attempt.done_at,
     )
     return touched == 1
-
-
-async def remember(transaction: Transaction, browser_hash: str, user_id: str, now: datetime) -> None:
-    await transaction.run(_REMEMBER, browser_hash=browser_hash, user_id=user_id, seen_at=now)
-
-
-async def remembered(connection: Connection, browser_hash: str) -> Remembered | None:
-    row = await connection.one(_REMEMBERED_USER, browser_hash=browser_hash)
-    return None if row is None else Remembered(row.id, row.email, row.claims.get("name") or row.email)
-
-
-async def forget(transaction: Transaction, browser_hash: str) -> None:
-    await transaction.run(_FORGET, browser_hash=browser_hash)
-
-
-def _sealed(sealer: Sealer, attempt: Attempt) -> bytes | None:
-    return None if attempt.username is None else sealer.seal(attempt.username.encode(), PURPOSE, attempt.id)

@@ -1,11 +1,11 @@
 """Audit rows: a pseudonym in clear, the personal parts sealed under a key that goes with the person."""
 
-import json
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from idp import quick_json
 from idp.store.db import Connection, Effect, Runner, Statement, insert_row
 from idp.store.ids import new_id
 from idp.store.seal import SealBroken, Sealer, seal_under, unseal_under
@@ -46,7 +46,7 @@ async def add(
     if subject is None and user_id is not None:
         subject = await _subject(transaction, user_id)
     row_id = new_id(now)
-    plain = json.dumps(personal).encode() if personal else None
+    plain = quick_json.encode(personal) if personal else None
     sealed: bytes | None = None
     if plain is not None and subject is not None:
         key = sealer.unseal(subject.audit_key, AUDIT_KEY_PURPOSE, subject.user_id)
@@ -73,11 +73,11 @@ async def _opened(
         return None
     try:
         if pseudonym is None:
-            return dict(json.loads(sealer.unseal(sealed, PURPOSE, row_id)))
+            return dict(quick_json.decode(sealer.unseal(sealed, PURPOSE, row_id)))
         owner = await connection.one(_KEY_OF, pseudonym=pseudonym)
         if owner is None:
             return None
         key = sealer.unseal(owner.audit_key, AUDIT_KEY_PURPOSE, owner.id)
-        return dict(json.loads(unseal_under(key, sealed, f"{PURPOSE}:{row_id}")))
+        return dict(quick_json.decode(unseal_under(key, sealed, f"{PURPOSE}:{row_id}")))
     except SealBroken:
         return None

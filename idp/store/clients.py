@@ -17,7 +17,7 @@ _CLIENTS = table_of(ClientRow)
 _SECRETS = table_of(ClientSecret)
 
 # Lists stay JSON text here: `_parsed` remembers what each text means, so a hot client is read but not parsed again.
-_COLUMNS = (
+COLUMNS = (
     *(_CLIENTS.c.client_id, _CLIENTS.c.client_name, _CLIENTS.c.token_endpoint_auth_method),
     type_coerce(_CLIENTS.c.redirect_uris, Text).label("redirect_uris"),
     type_coerce(_CLIENTS.c.post_logout_redirect_uris, Text).label("post_logout_redirect_uris"),
@@ -28,11 +28,11 @@ _COLUMNS = (
 )
 _FIND = Statement(
     Effect.READ,
-    select(*_COLUMNS).where(_CLIENTS.c.client_id == bindparam("client_id"), _CLIENTS.c.disabled_at.is_(None)),
+    select(*COLUMNS).where(_CLIENTS.c.client_id == bindparam("client_id"), _CLIENTS.c.disabled_at.is_(None)),
 )
 _FIND_WITH_SECRETS = Statement(
     Effect.READ,
-    select(*_COLUMNS, _SECRETS.c.secret_hash)
+    select(*COLUMNS, _SECRETS.c.secret_hash)
     .select_from(
         _CLIENTS.outerjoin(
             _SECRETS,
@@ -44,13 +44,13 @@ _FIND_WITH_SECRETS = Statement(
 )
 _LIST = Statement(
     Effect.READ,
-    select(*_COLUMNS, _CLIENTS.c.created_at, _CLIENTS.c.updated_at, _CLIENTS.c.disabled_at).order_by(
+    select(*COLUMNS, _CLIENTS.c.created_at, _CLIENTS.c.updated_at, _CLIENTS.c.disabled_at).order_by(
         _CLIENTS.c.client_id
     ),
 )
 _SHOW = Statement(
     Effect.READ,
-    select(*_COLUMNS, _CLIENTS.c.created_at, _CLIENTS.c.updated_at, _CLIENTS.c.disabled_at).where(
+    select(*COLUMNS, _CLIENTS.c.created_at, _CLIENTS.c.updated_at, _CLIENTS.c.disabled_at).where(
         _CLIENTS.c.client_id == bindparam("client_id")
     ),
 )
@@ -92,7 +92,7 @@ class ClientRecord:
 async def find(connection: Connection, client_id: str) -> Client | None:
     """An enabled client."""
     row = await connection.one(_FIND, client_id=client_id)
-    return None if row is None else _client(row)
+    return None if row is None else client_of(row)
 
 
 async def find_with_secrets(
@@ -102,7 +102,7 @@ async def find_with_secrets(
     rows = await connection.all(_FIND_WITH_SECRETS, client_id=client_id, now=now)
     if not rows:
         return None, ()
-    return _client(rows[0]), tuple(row.secret_hash for row in rows if row.secret_hash)
+    return client_of(rows[0]), tuple(row.secret_hash for row in rows if row.secret_hash)
 
 
 async def show(connection: Connection, client_id: str) -> ClientRecord | None:
@@ -156,12 +156,13 @@ def _values(client: Client) -> dict[str, Any]:
     return values | {"scope": " ".join(client.scope)}
 
 
-def _client(row: Row) -> Client:
+def client_of(row: Row) -> Client:
+    """The client of a row that begins with COLUMNS."""
     return _parsed(*row[:9])
 
 
 def _record(row: Row) -> ClientRecord:
-    return ClientRecord(_client(row), row.created_at, row.updated_at, row.disabled_at)
+    return ClientRecord(client_of(row), row.created_at, row.updated_at, row.disabled_at)
 
 
 @lru_cache(maxsize=4096)

@@ -1,12 +1,12 @@
 """Factors at rest: one sealed JSON value each, written back by compare-and-set."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
+from idp import quick_json
 from idp.store.db import Connection, Effect, Statement, Transaction
 from idp.store.ids import new_id
 from idp.store.seal import Sealer
@@ -68,7 +68,9 @@ class StoredFactor:
 async def find(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> StoredFactor | None:
     row = await connection.one(_FIND, lookup=_single(user_id, factor))
     return (
-        None if row is None else StoredFactor(row.id, json.loads(sealer.unseal(row.data, PURPOSE, row.id)), row.version)
+        None
+        if row is None
+        else StoredFactor(row.id, quick_json.decode(sealer.unseal(row.data, PURPOSE, row.id)), row.version)
     )
 
 
@@ -82,7 +84,7 @@ async def find_with_person(
     person = person_of(row)
     if row.factor_id is None:
         return person, None
-    data = json.loads(sealer.unseal(row.data, PURPOSE, row.factor_id))
+    data = quick_json.decode(sealer.unseal(row.data, PURPOSE, row.factor_id))
     return person, StoredFactor(row.factor_id, data, row.version)
 
 
@@ -124,4 +126,4 @@ def _single(user_id: str, factor: str) -> str:
 
 
 def _sealed(sealer: Sealer, credential_id: str, data: dict[str, Any]) -> bytes:
-    return sealer.seal(json.dumps(data).encode(), PURPOSE, credential_id)
+    return sealer.seal(quick_json.encode(data), PURPOSE, credential_id)

@@ -182,5 +182,9 @@ class Database(Runner):
     def transaction(self) -> Transaction: ...
 
     @abstractmethod
+    async def scrub(self) -> bool:
+        """Takes what was deleted out of the files as well; False where somebody reads and it cannot be done now."""
+
+    @abstractmethod
     async def maintain(self) -> None:
         """What the engine needs from time to time; called every second while a server runs."""

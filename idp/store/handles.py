@@ -12,6 +12,7 @@ from idp.store.tables import Handle, table_of
 
 CODE = "code"
 STORED_REQUEST = "stored_request"
+TICKET = "ticket"
 
 _HANDLES = table_of(Handle)
 _ADD = insert_row(_HANDLES, Effect.COUNT)

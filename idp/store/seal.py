@@ -5,8 +5,8 @@ with its tag. The purpose and the row it belongs to are authenticated, so that a
 does not open.
 """
 
+import base64
 import hashlib
-import secrets
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,6 +14,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from idp.store.ids import draw
 
 _VERSION = b"\x01"
 _KEY_ID = 4
@@ -34,7 +36,7 @@ class Sealer:
         self.subkey = lru_cache(maxsize=16)(self._subkey)
 
     def seal(self, plain: bytes, purpose: str, row: str) -> bytes:
-        nonce = secrets.token_bytes(_NONCE)
+        nonce = draw(_NONCE)
         sealed = self._cipher(self._newest, purpose).encrypt(nonce, plain, f"{purpose}:{row}".encode())
         return _VERSION + self._newest + nonce + sealed
 
@@ -61,9 +63,26 @@ class Sealer:
         return AESGCM(_hkdf(self._keys[key_id], f"seal:{purpose}"))
 
 
+def to_text(sealed: bytes) -> str:
+    """For a URL or a cookie: base64url without padding."""
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii")
+
+
+def from_text(text: str) -> bytes:
+    """Raises SealBroken for any other spelling than the one of `to_text`."""
+    try:
+        sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        sealed = b""
+    if to_text(sealed) != text:
+        message = "not the text of anything sealed"
+        raise SealBroken(message)
+    return sealed
+
+
 def seal_under(key: bytes, plain: bytes, context: str) -> bytes:
     """Seals under a key of 32 bytes that is destroyed with what it belongs to."""
-    nonce = secrets.token_bytes(_NONCE)
+    nonce = draw(_NONCE)
     return nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
 
 

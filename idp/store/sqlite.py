@@ -28,6 +28,7 @@ class SqliteDatabase(Database):
         super().__init__(sqlite_dialect.dialect(), sqlite_dialect.insert)
         self.path = path
         self.lock = asyncio.Lock()
+        self.batch: _Batch | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._maintained = False
@@ -41,6 +42,8 @@ class SqliteDatabase(Database):
             raise StoreUnavailable(message) from error
 
     async def close(self) -> None:
+        if self.batch is not None:
+            await self.batch.committed()
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
@@ -52,9 +55,12 @@ class SqliteDatabase(Database):
         return self._writer
 
     def _idle(self) -> sqlite3.Connection:
-        """The writer where it is between transactions: its page cache is warm, while any write empties the reader's."""
+        """The writer where it is between transactions: its page cache is warm, while any write empties the reader's.
+
+        There it sees what is about to be committed. Where that fails, nobody was told that it had been done.
+        """
         assert self._reader is not None  # noqa: S101  # connect() comes first
-        return self._reader if self.writer.in_transaction else self.writer
+        return self._reader if self.lock.locked() else self.writer
 
     def transaction(self) -> "SqliteTransaction":
         return SqliteTransaction(self)
@@ -67,13 +73,64 @@ class SqliteDatabase(Database):
     async def run(self, statement: Statement, /, **values: Any) -> int:
         assert statement.effect in ALONE  # noqa: S101  # anything else belongs in a transaction
         compiled = self.compiled(statement)
-        deadline = asyncio.get_running_loop().time() + MAX_WAIT
-        await _acquired(self.lock, deadline)
-        try:
-            cursor = await retried(self.writer, compiled.sql, compiled.arguments(values), deadline)
+        batch = await self.join()
+        try:  # a statement is all or nothing by itself
+            touched = _executed(self.writer, compiled.sql, compiled.arguments(values)).rowcount
         finally:
             self.lock.release()
-        return cursor.rowcount
+        await batch.committed()
+        return touched
+
+    async def join(self) -> "_Batch":
+        """The writer for one task alone until it releases the lock, in the batch that is open or a new one."""
+        deadline = asyncio.get_running_loop().time() + MAX_WAIT
+        await _acquired(self.lock, deadline)
+        if self.batch is None:
+            try:
+                await retried(self.writer, "BEGIN IMMEDIATE", (), deadline)
+            except BaseException:
+                self.lock.release()
+                raise
+            self.batch = _Batch(asyncio.create_task(self._commit_soon()))
+        return self.batch
+
+    async def _commit_soon(self) -> None:
+        """By the time it has its turn, whoever was ready has joined the batch."""
+        await asyncio.sleep(0)
+        async with self.lock:
+            batch, self.batch = self.batch, None
+            if batch is None:
+                return  # it was lost with a statement that the disk refused
+            try:
+                await retried(self.writer, "COMMIT", ())
+                if batch.durable:
+                    await asyncio.to_thread(_sync, _wal(self.path))
+            except Exception as error:  # noqa: BLE001  # each of its transactions is told
+                if self.writer.in_transaction:
+                    self.writer.execute("ROLLBACK")
+                batch.settle(error)
+            else:
+                batch.settle(None)
+
+    def lose(self) -> None:
+        """SQLite itself gave up the transaction, as it does when the disk is full: nothing of the batch is left."""
+        if self.batch is not None:
+            self.batch.settle(StoreUnavailable("the database cannot be used"))
+            self.batch = None
+
+    async def scrub(self) -> bool:
+        """Empties the log: in the file itself, secure_delete has overwritten it."""
+        return await asyncio.to_thread(self._truncate)
+
+    def _truncate(self) -> bool:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=MAX_WAIT)
+        try:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            connection.close()
+        return not busy
 
     async def maintain(self) -> None:
         """Moves the write-ahead log into the file, in a thread."""
@@ -94,8 +151,35 @@ class SqliteDatabase(Database):
             connection.close()
 
 
+class _Batch:
+    """Transactions of tasks that were ready together, committed together: a commit costs more than most of them.
+
+    None of them is answered before. Each is a savepoint, so that one can be taken back alone.
+    """
+
+    def __init__(self, commit: asyncio.Task[None]) -> None:
+        self.durable = False
+        self._commit = commit  # the loop keeps no task alive by itself
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def committed(self) -> None:
+        """Returns when it is on its way to the disk, and on it where a member is durable; raises where it is lost."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    def settle(self, error: Exception | None) -> None:
+        for waiter in self._waiting:
+            if waiter.done():
+                continue  # who waited was cancelled
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+
+
 class SqliteTransaction(Transaction):
-    """BEGIN IMMEDIATE under the process's lock."""
+    """A savepoint of a batch, under the process's lock."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         super().__init__()
@@ -103,12 +187,11 @@ class SqliteTransaction(Transaction):
         self._connection = database.writer
 
     async def _begin(self) -> None:
-        lock, deadline = self._database.lock, asyncio.get_running_loop().time() + MAX_WAIT
-        await _acquired(lock, deadline)
+        self._batch = await self._database.join()
         try:
-            await retried(self._connection, "BEGIN IMMEDIATE", (), deadline)
+            _executed(self._connection, "SAVEPOINT member", ())
         except BaseException:
-            lock.release()
+            self._database.lock.release()
             raise
 
     async def all(self, statement: Statement, /, **values: Any) -> list[Row]:
@@ -124,20 +207,19 @@ class SqliteTransaction(Transaction):
 
     async def _commit(self) -> None:
         try:
-            await retried(self._connection, "COMMIT", ())
-            if self._durable:
-                await asyncio.to_thread(_sync, _wal(self._database.path))
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+            _executed(self._connection, "RELEASE member", ())
+            self._batch.durable |= self._durable
         finally:
             self._database.lock.release()
+        await self._batch.committed()
 
     async def _rollback(self) -> None:
         try:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                _executed(self._connection, "ROLLBACK TO member", ())
+                _executed(self._connection, "RELEASE member", ())
+            else:
+                self._database.lose()
         finally:
             self._database.lock.release()
 
@@ -158,11 +240,11 @@ async def retried(
     connection: sqlite3.Connection, sql: str, arguments: Any, deadline: float | None = None
 ) -> sqlite3.Cursor:
     """Runs a statement; while another process holds the lock, pauses and tries again, 2 s in all."""
-    now = asyncio.get_running_loop().time
     while True:
         try:
             return _executed(connection, sql, arguments)
         except _Locked as error:
+            now = asyncio.get_running_loop().time
             if deadline is None:
                 deadline = now() + MAX_WAIT
             elif now() >= deadline:
@@ -206,7 +288,6 @@ def _open(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA foreign_keys = ON")
     # What is deleted is overwritten; and the log, which holds what was written before, is cut off after a checkpoint.
     connection.execute("PRAGMA secure_delete = ON")
-    connection.execute("PRAGMA journal_size_limit = 0")
     return connection
 
 

@@ -1,13 +1,15 @@
 """Every table."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Dialect, Index, LargeBinary, String, Table, Text, text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
+
+from idp import quick_json
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -41,6 +43,7 @@ def _aware(value: datetime | None) -> datetime | None:
     return value
 
 
+@lru_cache(maxsize=256)  # most of a request's times are one
 def _as_text(value: datetime | None) -> str | None:
     aware = _aware(value)
     return None if aware is None else aware.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
@@ -52,9 +55,6 @@ def _from_text(value: str | None) -> datetime | None:
 
 def _in_utc(value: datetime | None) -> datetime | None:
     return None if value is None else value.astimezone(UTC)
-
-
-_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 
 
 class Json(TypeDecorator[Any]):
@@ -71,11 +71,11 @@ class Json(TypeDecorator[Any]):
 
 
 def _json_text(value: Any) -> str | None:  # a JSON value
-    return None if value is None else _to_json(value)
+    return None if value is None else quick_json.encode(value).decode()
 
 
 def _json_value(text: str | None) -> Any:  # a JSON value
-    return None if text is None else json.loads(text)
+    return None if text is None else quick_json.decode(text)
 
 
 def _time(*, nullable: bool = False, index: bool = False) -> Any:  # SQLModel's Field is Any
@@ -203,7 +203,7 @@ class Handle(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
-    """One sign-in on its way: keyed by its URL, bound to the browser by the hash of its cookie.
+    """What has happened in one sign-in since it began; what it began with is sealed in its URL.
 
     A session older than `fresh_since` does not count for it; `session_id` is the session that began in it, and
     `consented_by` who allowed the app in it.
@@ -211,16 +211,12 @@ class Attempt(SQLModel, table=True):
 
     __tablename__ = "attempts"
     id: str = Field(primary_key=True)
-    browser_hash: str
-    client_id: str
-    request: dict[str, Any] = _json()
     username: bytes | None = _sealed("username", nullable=True)
     fault: str | None = None
     fresh_since: datetime | None = _time(nullable=True)
     session_id: str | None = None
     consented_by: str | None = None
     version: int
-    created_at: datetime = _time()
     expires_at: datetime = _time(index=True)
     done_at: datetime | None = _time(nullable=True)
 
@@ -240,15 +236,6 @@ class Session(SQLModel, table=True):
     amr: str
     acr: str
     ended_at: datetime | None = _time(nullable=True)
-
-
-class RememberedAccount(SQLModel, table=True):
-    """Who signed in with this browser last; it opens nothing."""
-
-    __tablename__ = "remembered_accounts"
-    browser_hash: str = Field(primary_key=True)
-    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
-    seen_at: datetime = _time(index=True)
 
 
 class Consent(SQLModel, table=True):
@@ -301,7 +288,7 @@ class AuditRow(SQLModel, table=True):
     personal: bytes | None = _sealed("audit_personal", nullable=True)
 
 
-for _model in (Session, RememberedAccount, Consent, Grant, AuditRow):
+for _model in (Session, Consent, Grant, AuditRow):
     # Small rows under time-ordered keys: without a rowid beside them SQLite keeps one tree for the table, not two.
     SQLModel.metadata.tables[str(_model.__tablename__)].dialect_options["sqlite"]["with_rowid"] = False
 

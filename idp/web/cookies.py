@@ -9,6 +9,7 @@ from idp.settings import Settings
 
 BROWSER = "browser"
 SESSION = "session"
+ACCOUNT = "account"
 BROWSER_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
 _MAX_VALUE = 128
 

@@ -1,7 +1,7 @@
 """The one layer in front of everything: a reference, limits, headers, one log line, and no bare failure."""
 
+import base64
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from idp.hashing import Overloaded
 from idp.services import Services
 from idp.store.db import StoreUnavailable
+from idp.store.ids import draw
 from idp.web import cors, problems
 from idp.web.problems import Problem, problem_json, problem_page
 
@@ -21,7 +22,8 @@ MAX_BODY = 64 * 1024
 MAX_HEAD = 32 * 1024
 MAX_HEADERS = 100
 _NOT_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # control characters, and what was not UTF-8
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing in it can be misread
+# Crockford's base 32: nothing in it can be misread.
+_CROCKFORD = bytes.maketrans(b"IJKLMNOPQRSTUV", b"JKMNPQRSTVWXYZ")
 _ALWAYS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -56,8 +58,7 @@ class NoSuchPath(Exception):
 
 def new_reference() -> str:
     """Eight characters that a person can read out: 40 random bits."""
-    number = secrets.randbits(40)
-    text = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 40, 5))
+    text = base64.b32hexencode(draw(5)).translate(_CROCKFORD).decode("ascii")
     return f"{text[:4]}-{text[4:]}"
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -51,7 +51,12 @@ def _environment() -> Environment:
 
 
 def render(template: str, context: Mapping[str, object]) -> str:
-    return _environment().get_template(template).render({"lang": "en", "dir": "ltr", **context})
+    return _template(template).render({"lang": "en", "dir": "ltr", **context})
+
+
+@lru_cache(maxsize=64)
+def _template(name: str) -> Template:
+    return _environment().get_template(name)
 
 
 def page(

@@ -14,7 +14,7 @@ depends_on = None
 TIME = sa.DateTime(timezone=True).with_variant(sa.String(27), "sqlite")
 TABLES = (  # each after those that it refers to
     *("attempts", "audit", "clients", "handles", "instance", "signing_keys", "users"),
-    *("client_secrets", "consents", "credentials", "grants", "remembered_accounts", "sessions"),
+    *("client_secrets", "consents", "credentials", "grants", "sessions"),
 )
 
 
@@ -22,16 +22,12 @@ def upgrade() -> None:
     op.create_table(
         "attempts",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("browser_hash", sa.String(), nullable=False),
-        sa.Column("client_id", sa.String(), nullable=False),
-        sa.Column("request", sa.Text(), nullable=False),
         sa.Column("username", sa.LargeBinary(), nullable=True),
         sa.Column("fault", sa.String(), nullable=True),
         sa.Column("fresh_since", TIME, nullable=True),
         sa.Column("session_id", sa.String(), nullable=True),
         sa.Column("consented_by", sa.String(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("created_at", TIME, nullable=False),
         sa.Column("expires_at", TIME, nullable=False),
         sa.Column("done_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
@@ -207,18 +203,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_grants_user_id"), "grants", ["user_id"])
     op.create_index(op.f("ix_grants_expires_at"), "grants", ["expires_at"])
     _index_ended("grants")
-
-    op.create_table(
-        "remembered_accounts",
-        sa.Column("browser_hash", sa.String(), nullable=False),
-        sa.Column("user_id", sa.String(), nullable=False),
-        sa.Column("seen_at", TIME, nullable=False),
-        _belongs_to_user("remembered_accounts"),
-        sa.PrimaryKeyConstraint("browser_hash", name=op.f("pk_remembered_accounts")),
-        sqlite_with_rowid=False,
-    )
-    op.create_index(op.f("ix_remembered_accounts_user_id"), "remembered_accounts", ["user_id"])
-    op.create_index(op.f("ix_remembered_accounts_seen_at"), "remembered_accounts", ["seen_at"])
 
     op.create_table(
         "sessions",

@@ -102,5 +102,5 @@ def test_the_secret_key_is_rotated_without_ending_anybodys_access(tmp_path: Path
 
 def test_pruning_says_what_it_removed(provider: Provider) -> None:
     removed = provider.cli("prune")
-    assert set(removed) == {"handles", "attempts", "sessions", "grants", "remembered_accounts", "signing_keys"}
+    assert set(removed) == {"handles", "attempts", "sessions", "grants", "signing_keys"}
     assert set(removed.values()) == {0}

@@ -1,5 +1,7 @@
 """Rotating the secret key: the new one first, seal everything again, drop the old one. Nobody's access ends."""
 
+from dataclasses import replace
+
 import pytest
 
 from idp import keys
@@ -29,7 +31,8 @@ class Lived:
         self.client_id = (await world.client()).client_id
         self.grant = await world.grant(await world.session(self.person), self.client_id)
         async with world.database.transaction() as transaction:
-            await attempts.create(transaction, world.sealer, ATTEMPT)
+            self.attempt = replace(ATTEMPT, client_id=self.client_id)
+            await attempts.save(transaction, world.sealer, self.attempt)
             await credentials.add(transaction, world.sealer, self.person, credentials.PASSWORD, {"hash": "h"}, NOW)
             await world.record(transaction, self.person)
             await world.record(transaction)
@@ -42,7 +45,8 @@ class Lived:
         family = await grants.family(database, self.grant, sealer, NOW, IDLE, 30 * DAY)
         assert family is not None
         assert (family.seed, family.alive, family.ended_reason) == (SEED, True, None)
-        assert await attempts.find(database, sealer, ATTEMPT.id) == ATTEMPT
+        _, attempt = await attempts.current(database, sealer, self.attempt)
+        assert attempt == replace(self.attempt, version=1)
         factor = await credentials.find(database, sealer, self.person, credentials.PASSWORD)
         assert factor is not None
         assert factor.data == {"hash": "h"}

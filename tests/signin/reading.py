@@ -3,11 +3,15 @@
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
 
+from idp.store import attempts
+from idp.store.seal import Sealer
 from tests.provider import Browser, Provider, forms
 
 CODES = "SELECT count(*) FROM handles WHERE kind = 'code'"
@@ -30,7 +34,6 @@ def state_of(provider: Provider) -> dict[str, list[tuple[Any, ...]]]:
         "attempts": "*",
         "sessions": "id, cookie_hash, user_id, authenticated_at, ended_at",
         "consents": "*",
-        "remembered_accounts": "*",
         "grants": "*",
         "handles": "*",
         "credentials": "*",
@@ -38,10 +41,19 @@ def state_of(provider: Provider) -> dict[str, list[tuple[Any, ...]]]:
     return {table: query(provider, f"SELECT {columns} FROM {table} ORDER BY 1") for table, columns in tables.items()}  # noqa: S608
 
 
-def expire(provider: Provider, path: str) -> None:
-    """Makes the attempt at this path as old as one that was left open for an evening."""
-    long_ago = "2026-01-01T00:00:00.000000Z"
-    query(provider, "UPDATE attempts SET expires_at = ? WHERE id = ?", long_ago, path.rsplit("/", 1)[-1])
+def expire(provider: Provider, browser: Browser) -> str:
+    """Makes the attempt of the page as old as one that was left open for an evening; its new address."""
+    page, path = page_of(browser), path_of(browser)
+    sealer = Sealer([(provider.folder / "data" / "secrets" / "secret_key").read_text().strip()])
+    began = attempts.unseal(sealer, path.rsplit("/", 1)[-1])
+    assert began is not None
+    long_ago = replace(began, expires_at=datetime(2026, 1, 1, tzinfo=UTC))
+    aged = f"/signin/{attempts.seal(sealer, long_ago)}"
+    headers = {"content-type": page.headers["content-type"], "x-request-id": page.headers["x-request-id"]}
+    browser.page = httpx2.Response(
+        page.status_code, headers=headers, text=page.text.replace(path, aged), request=page.request
+    )
+    return aged
 
 
 def page_of(browser: Browser) -> httpx2.Response:

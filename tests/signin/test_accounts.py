@@ -126,9 +126,7 @@ def test_az12_an_expired_prompt_login_still_wants_the_password(provider: Provide
     """Somebody at Ana's keyboard lets a prompt=login expire, for it to begin again without the prompt."""
     browser.sign_in(app.url())
     browser.open(app.url(prompt="login"))
-    path = path_of(browser)
-    expire(provider, path)
-    browser.open(path)
+    browser.open(expire(provider, browser))
     assert step_of(browser) == "password"
 
 

@@ -95,7 +95,10 @@ def test_se05_on_loopback_the_port_is_in_the_name_since_cookies_ignore_ports(
     browser.submit(username=EMAIL)
     form = forms(page_of(browser).text)[0]
     signed_in = browser.http.post(form.action, data=form.fields | {"password": PASSWORD})
-    assert set_cookies(signed_in) == {f"idp_session_{provider.port}": {"path": "/", "httponly": "", "samesite": "lax"}}
+    assert set_cookies(signed_in) == {
+        f"idp_session_{provider.port}": {"path": "/", "httponly": "", "samesite": "lax"},
+        f"idp_account_{provider.port}": {"path": "/", "httponly": "", "samesite": "lax", "max-age": "34560000"},
+    }
     form = next(form for form in forms(browser.open("/").text) if form.action == "/sign-out")
     signed_out = browser.http.post(form.action, data=form.fields)
     cleared = set_cookies(signed_out)[f"idp_session_{provider.port}"]
@@ -115,7 +118,8 @@ def test_se05_behind_tls_every_cookie_is_a_host_cookie(behind_tls: Provider, cli
     tls.submit(tls.answers[-1], "/sign-out")
     for path in ("/nowhere", "/token", "/signin/never-was", "/authorize", "/jwks", "/static/idp.css", "/static/none"):
         tls.go(path)
-    assert {name for each in tls.answers for name in set_cookies(each)} == {"__Host-idp_browser", "__Host-idp_session"}
+    names = {name for each in tls.answers for name in set_cookies(each)}
+    assert names == {"__Host-idp_browser", "__Host-idp_session", "__Host-idp_account"}
     for each in tls.answers:
         for name, attributes in set_cookies(each).items():
             kept = {"path": "/", "secure": "", "httponly": "", "samesite": "lax"}
@@ -231,6 +235,28 @@ def test_se14_the_browsers_own_cookie_outlives_the_sign_in_and_opens_nothing(
     assert home_with(provider, f"idp_session_{provider.port}={before}") == NOT_SIGNED_IN
 
 
+def test_se14_the_cookie_that_remembers_an_account_says_nothing_in_another_browser(
+    provider: Provider, browser: Browser, app: App
+) -> None:
+    """The attacker copies the cookie of a remembered account into his own browser, to learn whose it is."""
+    browser.sign_in(app.url())
+    name = f"idp_account_{provider.port}"
+    other = Browser(provider.issuer)
+    other.open(app.url())
+    other.http.cookies.set(name, browser.http.cookies[name])
+    page = other.open(app.url())
+    assert step_of(other) == "identify"
+    assert EMAIL not in page.text
+    assert heading_of(other.open("/")) == NOT_SIGNED_IN
+    for broken in ("A" * 87, browser.http.cookies[name][:-1], "!", "é"):
+        assert (
+            httpx2.get(
+                provider.issuer + app.url(), headers=[(b"Cookie", f"{name}={broken}".encode())], timeout=30
+            ).status_code
+            == 200
+        )
+
+
 def test_se09_no_cookie_is_shown_or_written_anywhere(provider: Provider, browser: Browser, app: App) -> None:
     """The attacker reads pages, headers, the log or the database, and looks for a cookie that he can use."""
     texts = []
@@ -238,7 +264,7 @@ def test_se09_no_cookie_is_shown_or_written_anywhere(provider: Provider, browser
     browser.sign_in(app.url())
     browser.open("/")
     values = list(browser.http.cookies.values())
-    assert len(values) == 2
+    assert len(values) == 3
     for text, headers in texts:
         elsewhere = [value for name, value in headers.multi_items() if name != "set-cookie"]
         assert not any(value in text or value in " ".join(elsewhere) for value in values)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, running
 from tests.signin.conftest import BEN, App
-from tests.signin.reading import count, expire, page_of, path_of, query, step_of
+from tests.signin.reading import expire, page_of, path_of, query, step_of
 
 
 def named_on(browser: Browser) -> bool:
@@ -15,8 +15,7 @@ def named_on(browser: Browser) -> bool:
 
 def test_what_was_typed_too_late_is_kept(provider: Provider, browser: Browser, app: App) -> None:
     browser.open(app.url())
-    old = path_of(browser)
-    expire(provider, old)
+    old = expire(provider, browser)
     browser.submit(username=EMAIL)
     assert path_of(browser) != old
     assert step_of(browser) == "password"
@@ -26,8 +25,7 @@ def test_what_was_typed_too_late_is_kept(provider: Provider, browser: Browser, a
 
 
 def test_a_reload_too_late_keeps_who_is_signing_in(provider: Provider, at_password: Browser) -> None:
-    old = path_of(at_password)
-    expire(provider, old)
+    old = expire(provider, at_password)
     at_password.open(old)
     assert path_of(at_password) != old
     assert step_of(at_password) == "password"
@@ -35,7 +33,7 @@ def test_a_reload_too_late_keeps_who_is_signing_in(provider: Provider, at_passwo
 
 
 def test_a_password_sent_too_late_is_asked_for_again(provider: Provider, at_password: Browser) -> None:
-    expire(provider, path_of(at_password))
+    expire(provider, at_password)
     at_password.submit(password=PASSWORD)
     assert step_of(at_password) == "password"
     assert named_on(at_password)
@@ -45,7 +43,7 @@ def test_a_password_sent_too_late_is_asked_for_again(provider: Provider, at_pass
 
 
 def test_a_decision_sent_too_late_is_asked_for_again(provider: Provider, at_consent: Browser) -> None:
-    expire(provider, path_of(at_consent))
+    expire(provider, at_consent)
     at_consent.submit("allow", action="/consent")
     assert step_of(at_consent) == "consent"
     assert answer_of(at_consent.submit("allow", action="/consent"))["code"]
@@ -54,10 +52,10 @@ def test_a_decision_sent_too_late_is_asked_for_again(provider: Provider, at_cons
 def test_an_expired_attempt_of_another_browser_stays_with_it(
     provider: Provider, at_password: Browser, app: App
 ) -> None:
-    expire(provider, path_of(at_password))
+    old = expire(provider, at_password)
     other = Browser(provider.issuer)
     other.open(app.url())
-    other.open(path_of(at_password))
+    other.open(old)
     assert step_of(other) == "identify"  # of its own
     assert path_of(other) != path_of(at_password)
     assert not named_on(other)
@@ -71,7 +69,7 @@ def test_az_12_not_you_outlives_the_end_of_the_attempt(provider: Provider, at_co
     twin.http.cookies.update(at_consent.http.cookies)
     twin.open(app.url())
     twin.submit("allow", action="/consent")  # in another tab
-    expire(provider, path_of(at_consent))
+    expire(provider, at_consent)
     at_consent.submit(username=BEN)
     assert step_of(at_consent) == "password"
     assert BEN in page_of(at_consent).text
@@ -89,7 +87,7 @@ def test_az_12_a_name_that_is_not_the_signed_in_persons_is_asked_for_their_passw
     browser.open(app.url(prompt="login"))
     answer_of(browser.submit(action="/password", password=PASSWORD))
     browser.page = form_of_ben
-    expire(provider, path_of(browser))
+    expire(provider, browser)
     browser.submit(username=BEN)
     assert step_of(browser) == "password"
     assert BEN in page_of(browser).text
@@ -97,7 +95,7 @@ def test_az_12_a_name_that_is_not_the_signed_in_persons_is_asked_for_their_passw
 
 def test_a_name_longer_than_any_is_not_kept(provider: Provider, browser: Browser, app: App) -> None:
     browser.open(app.url())
-    expire(provider, path_of(browser))
+    expire(provider, browser)
     browser.submit(username="a" * 321)
     assert step_of(browser) == "identify"
 
@@ -111,4 +109,3 @@ def test_the_lifetime_of_an_attempt_is_a_setting(tmp_path: Path) -> None:
         browser.submit(username=EMAIL)
         assert path_of(browser) != first
         assert named_on(browser)
-        assert count(provider, "SELECT count(*) FROM attempts") >= 2

@@ -89,7 +89,7 @@ def test_lg02_no_secret_of_a_journey_is_written_anywhere(tmp_path: Path) -> None
         provider.create_user()
         secrets = journey(provider, provider.create_client())
         log = provider.log.read_bytes()
-        assert log.count(b'"event": "request"') > 20
+        assert log.count(b'"event":"request"') > 20
         stored = b"".join(file.read_bytes() for file in (tmp_path / "data").glob("idp.db*"))
         assert len(stored) > 100_000
         for name, secret in secrets.items():

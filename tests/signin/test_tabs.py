@@ -16,6 +16,7 @@ from tests.signin.reading import (
     path_of,
     post,
     reference_in,
+    state_of,
     step_of,
     token_of,
 )
@@ -241,6 +242,28 @@ def test_a_tab_that_asks_how_far_it_is_changes_nothing(provider: Provider, at_co
     assert at_consent.http.get(f"{path}/step").json() == {"step": None}
     assert count(provider, "SELECT count(*) FROM attempts") == attempts
     assert count(provider, "SELECT count(*) FROM handles") == codes
+
+
+def test_do_09_opening_sign_ins_writes_nothing(provider: Provider, app: App) -> None:
+    """The attacker opens sign-ins by the thousand, to fill the disk."""
+    before = state_of(provider)
+    for _ in range(20):
+        browser = Browser(provider.issuer)
+        browser.open(app.url(state="s" * 1000, nonce="n" * 1000))
+        browser.open(path_of(browser))
+        assert step_of(browser) == "identify"
+        assert browser.http.get(f"{path_of(browser)}/step").json() == {"step": "identify"}
+    assert state_of(provider) == before
+
+
+def test_a_request_that_is_too_long_for_an_address_is_kept_and_signs_in(
+    provider: Provider, browser: Browser, app: App
+) -> None:
+    state = "\U0001f511" * 2000
+    browser.open(app.url(state=state))
+    assert len(path_of(browser)) < 100
+    browser.open(path_of(browser))
+    assert finish(browser)["state"] == state
 
 
 def test_a_visitor_who_did_nothing_has_no_session(provider: Provider, browser: Browser, app: App) -> None:

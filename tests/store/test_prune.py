@@ -8,7 +8,7 @@ import pytest
 from idp.store import attempts, handles, sessions
 from idp.store.db import Transaction
 from idp.store.prune import BATCH, prune
-from idp.store.tables import Attempt, Grant, Handle, RememberedAccount, Session, User
+from idp.store.tables import Attempt, Grant, Handle, Session, User
 from tests.store.test_attempts import ATTEMPT
 from tests.store.world import DAY, HOUR, MINUTE, NOW, SECOND, World
 
@@ -23,7 +23,7 @@ async def pruned(world: World, after: timedelta) -> dict[str, int]:
 
 
 async def test_nothing_goes_from_an_empty_database(world: World) -> None:
-    tables = {"handles", "attempts", "sessions", "grants", "remembered_accounts", "signing_keys"}
+    tables = {"handles", "attempts", "sessions", "grants", "signing_keys"}
     assert await prune(world.database, NOW) == dict.fromkeys(tables, 0)
 
 
@@ -41,7 +41,7 @@ async def test_a_code_stays_an_hour_after_it_expired_so_that_its_replay_is_recog
 
 async def test_an_attempt_stays_a_day_after_it_expired_so_that_it_restarts_by_itself(world: World) -> None:
     async with world.database.transaction() as transaction:
-        await attempts.create(transaction, world.sealer, ATTEMPT)
+        await attempts.save(transaction, world.sealer, ATTEMPT)
     assert await pruned(world, 30 * MINUTE + DAY) == {}
     assert await pruned(world, 30 * MINUTE + DAY + SECOND) == {"attempts": 1}
     assert await world.count(Attempt) == 0
@@ -60,16 +60,6 @@ async def test_sessions_and_grants_go_a_day_after_their_end_and_the_living_stay(
     assert [row.id for row in await world.rows(Grant)] == [of_living]
     assert await pruned(world, 181 * DAY + SECOND) == {"sessions": 1, "grants": 1}
     assert await world.count(User) == 1
-
-
-async def test_a_browser_remembers_a_person_for_400_days_after_it_was_last_seen(world: World) -> None:
-    person = await world.person()
-    async with world.database.transaction() as transaction:
-        await attempts.remember(transaction, "browser", person, NOW)
-        await attempts.remember(transaction, "browser", person, NOW + DAY)
-    assert await pruned(world, 401 * DAY) == {}
-    assert await pruned(world, 401 * DAY + SECOND) == {"remembered_accounts": 1}
-    assert await world.count(RememberedAccount) == 0
 
 
 async def test_more_than_a_batch_goes_in_batches(world: World) -> None:

@@ -49,7 +49,7 @@ async def test_km_03_km_09_a_dump_of_the_database_holds_no_secret(world: World, 
     await world.grant(session, client.client_id)
     async with world.database.transaction() as transaction:
         code = await handles.issue(transaction, handles.CODE, {}, NOW, NOW + MINUTE)
-        await attempt_rows.create(transaction, world.sealer, replace(ATTEMPT, username=TYPED))
+        await attempt_rows.save(transaction, world.sealer, replace(ATTEMPT, username=TYPED))
         await credentials.add(transaction, world.sealer, person, credentials.PASSWORD, {"hash": HASH}, NOW)
         for who in (person, None):
             await world.record(transaction, who)
