@@ -27,7 +27,7 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
         return await dispatcher.give_code(interaction)
     if "none" in asked.prompt:
         return _nothing_may_be_asked(interaction, step)
-    response = await pages.show(await dispatcher.named(interaction))
+    response = await pages.ask(await dispatcher.named(interaction), step)
     cookies.write(response, services.settings, cookies.BROWSER, browser, cookies.BROWSER_LIFETIME)
     return response
 

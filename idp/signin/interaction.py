@@ -101,7 +101,7 @@ async def settle(transaction: Transaction, interaction: Interaction) -> str | No
     services, attempt = interaction.services, interaction.attempt
     done = not interaction.answered_by_get and await interaction.step(transaction) is Step.DONE
     if done:
-        attempt = replace(attempt, done_at=services.clock())
+        attempt = replace(attempt, done_at=services.clock(), username=None)
     saved = await attempts.save(transaction, services.sealer, attempt)
     return await _issue_code(transaction, interaction) if done and saved else None
 
@@ -155,7 +155,7 @@ def _code(interaction: Interaction, now: datetime) -> Code:
 
 def new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifetime: timedelta) -> Attempt:
     return Attempt(
-        id=attempts.new_name(),
+        id=new_id(now),
         browser_hash=hash_of(browser),
         client_id=asked.client_id,
         request=asked.to_json(),

@@ -45,6 +45,11 @@ async def show(interaction: Interaction) -> Response:
     if step is not Step.CONSENT and await _session_was_lost(interaction):
         problem = problems.NO_COOKIES.with_link(interaction.url, "Try again")
         return problems.problem_page(interaction.request, problem)
+    return await ask(interaction, step)
+
+
+async def ask(interaction: Interaction, step: Step) -> Response:
+    """The page of a step."""
     return await _PAGES[step](interaction)
 
 

@@ -3,7 +3,6 @@
 So a visitor who does nothing leaves nothing here, and nobody fills the disk by opening pages.
 """
 
-import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -64,10 +63,6 @@ class Attempt:
     consented_by: str | None = None
     version: int = 0
     done_at: datetime | None = None
-
-
-def new_name() -> str:
-    return secrets.token_urlsafe(24)
 
 
 def seal(sealer: Sealer, attempt: Attempt) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -62,6 +63,13 @@ def insert_row(table: Table, effect: Effect = Effect.WRITE) -> Statement:
     return Statement(effect, insert(table).values({column.name: bindparam(column.name) for column in table.columns}))
 
 
+def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """What takes the values of these names out of a dictionary, in their order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: [values[name] for name in names]
+
+
 class Compiled:
     """A statement as its driver takes it: text, the order of its binds, and how to read a row."""
 
@@ -72,9 +80,12 @@ class Compiled:
         self.sql = str(compiled)
         # A bind that has no value of its own must get one: forgotten, it is a KeyError and not NULL.
         self._defaults = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        self._binds = tuple(
-            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in (compiled.positiontup or ())
+        self.names = tuple(compiled.positiontup or ())
+        self._values = _getter(self.names)
+        self._writers = tuple(
+            (index, writer)
+            for index, name in enumerate(self.names)
+            if (writer := compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) is not None
         )
         columns = list(getattr(built, "exported_columns", ()))
         self.returns_rows = bool(columns)
@@ -86,8 +97,10 @@ class Compiled:
         )
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
-        merged = {**self._defaults, **values} if self._defaults else values
-        return [merged[name] if process is None else process(merged[name]) for name, process in self._binds]
+        arguments = list(self._values({**self._defaults, **values} if self._defaults else values))
+        for index, writer in self._writers:
+            arguments[index] = writer(arguments[index])
+        return arguments
 
     def read(self, raw: Sequence[Any]) -> Row:
         values = list(raw)

@@ -288,7 +288,7 @@ class AuditRow(SQLModel, table=True):
     personal: bytes | None = _sealed("audit_personal", nullable=True)
 
 
-for _model in (Session, Consent, Grant, AuditRow):
+for _model in (Attempt, Session, Consent, Grant, AuditRow):
     # Small rows under time-ordered keys: without a rowid beside them SQLite keeps one tree for the table, not two.
     SQLModel.metadata.tables[str(_model.__tablename__)].dialect_options["sqlite"]["with_rowid"] = False
 

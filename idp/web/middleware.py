@@ -149,8 +149,10 @@ class _Answer:
 
 
 def _check_head(scope: Scope) -> None:
-    headers = scope["headers"]
-    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
+    size = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+    if size > MAX_HEAD or len(scope["headers"]) > MAX_HEADERS:
         raise HeadTooLarge
     if _NOT_IN_A_PATH.search(scope["path"]):
         raise NoSuchPath

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("expires_at", TIME, nullable=False),
         sa.Column("done_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_attempts_expires_at"), "attempts", ["expires_at"])
 

@@ -43,16 +43,16 @@ def test_there_are_statements_in_every_module_that_speaks_sql() -> None:
 async def test_every_statement_is_understood_and_what_varies_in_it_has_a_name(world: World) -> None:
     for name, statement in STATEMENTS.items():
         compiled = world.database.compiled(statement)
-        unnamed = {bind for bind, _ in compiled._binds if bind.rpartition("_")[2].isdigit()}
+        unnamed = {bind for bind in compiled.names if bind.rpartition("_")[2].isdigit()}
         fixed = {bind for bind, value in compiled._defaults.items() if value is not None}
         assert unnamed <= fixed, name  # what it says itself, such as the 1 in generation + 1
         if isinstance(world.database, SqliteDatabase):
-            world.database.writer.execute(f"EXPLAIN {compiled.sql}", [None] * len(compiled._binds))
+            world.database.writer.execute(f"EXPLAIN {compiled.sql}", [None] * len(compiled.names))
         else:
             assert isinstance(world.database, PostgresDatabase)
             async with world.database.acquired() as connection:
                 prepared = await connection.prepare(compiled.sql)
-                assert len(prepared.get_parameters()) == len(compiled._binds), name
+                assert len(prepared.get_parameters()) == len(compiled.names), name
                 assert bool(prepared.get_attributes()) == compiled.returns_rows, name
 
 
@@ -65,7 +65,7 @@ async def test_no_statement_looks_through_a_whole_table(sqlite_database: str) ->
             if statement in LISTS:
                 continue
             compiled = database.compiled(statement)
-            plan = database.writer.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", [None] * len(compiled._binds))
+            plan = database.writer.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", [None] * len(compiled.names))
             scans = [row[3] for row in plan if row[3].startswith("SCAN") and not row[3].endswith(SMALL)]
             assert scans == [], name
 
