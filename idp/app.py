@@ -126,11 +126,10 @@ class Lookup:
         for route, parts in self._by_shape.get((method, len(given)), ()):
             values: dict[str, str] = {}
             for part, value in zip(parts, given, strict=True):
-                if part == value:
-                    continue
-                if not value or not part.startswith("{"):
+                if part.startswith("{") and value:
+                    values[part[1:-1]] = value
+                elif part != value:
                     break
-                values[part[1:-1]] = value
             else:
                 return route, values
         return None

@@ -49,6 +49,8 @@ class PasswordPool:
 
     async def verify(self, encoded: str | None, plain: str) -> bool:
         """Whether it is the password. Every no takes the same work, also where there is no hash or a cheaper one."""
+        if password.is_too_long(plain):
+            return False
         right = await self._run(lambda: self._verify(encoded or self._decoy, plain))
         return right and encoded is not None
 

@@ -1,17 +1,6 @@
-"""JSON where it is written for every request: several times faster than the standard library, the same text."""
-
-import json
-from typing import Any
+"""JSON where it is written for every request: several times faster than the standard library."""
 
 import msgspec
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+encode = msgspec.json.Encoder().encode  # UTF-8 without spaces; NaN is null; UnicodeEncodeError for a lone surrogate
 decode = msgspec.json.Decoder().decode
-
-
-def encode(value: Any) -> bytes:
-    """UTF-8 without spaces. What is no JSON is written as its `str`, and lone surrogates are escaped."""
-    try:
-        return _encode(value)
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"), default=str).encode()

@@ -45,9 +45,14 @@ def hash_password(password: str, cost: Cost, salt: bytes) -> str:
     return _hasher(cost).hash(normalized(password), salt=salt)
 
 
+def is_too_long(password: str) -> bool:
+    """Nobody has such a one, so nothing is hashed for it."""
+    return len(password) > MAX_LENGTH * 4
+
+
 def verify(encoded: str, password: str) -> bool:
     """Whether it is the password; False too for a hash that is malformed."""
-    if len(password) > MAX_LENGTH * 4:
+    if is_too_long(password):
         return False
     try:
         return PasswordHasher().verify(encoded, normalized(password))
@@ -60,13 +65,16 @@ def needs_rehash(encoded: str, cost: Cost) -> bool:
 
 
 def missing_work(encoded: str, cost: Cost) -> Cost | None:
-    """What a hash at this cost takes beyond what `encoded` took, as one pass: time grows with memory times passes."""
+    """What a hash at this cost takes beyond what `encoded` took: time grows with memory times passes."""
     try:
         found = extract_parameters(encoded)
     except InvalidHashError:
         return cost
-    memory = cost.memory_kib * cost.time - found.memory_cost * found.time_cost
-    return Cost(memory, 1, 1) if memory >= _LEAST_MEMORY else None
+    missing = cost.memory_kib * cost.time - found.memory_cost * found.time_cost
+    if missing < _LEAST_MEMORY:
+        return None
+    memory = min(missing, cost.memory_kib)
+    return Cost(memory, round(missing / memory), 1)
 
 
 def _hasher(cost: Cost) -> PasswordHasher:

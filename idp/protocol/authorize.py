@@ -171,8 +171,9 @@ def _response_type(params: Params, client: Client) -> None:
 
 
 def _bounded(params: Params, name: str, limit: int) -> str | None:
+    """At most so many bytes of UTF-8: it travels in URLs."""
     value = params.get(name)
-    if value is not None and len(value) > limit:
+    if value is not None and len(value.encode()) > limit:
         raise InvalidRequest(f"The parameter {name} is too long.")
     return value
 

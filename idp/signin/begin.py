@@ -27,7 +27,8 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
         return await dispatcher.give_code(interaction)
     if "none" in asked.prompt:
         return _nothing_may_be_asked(interaction, step)
-    response = await pages.ask(await dispatcher.named(interaction), step)
+    interaction = await dispatcher.recalled(await dispatcher.named(interaction))
+    response = await pages.show(interaction)
     cookies.write(response, services.settings, cookies.BROWSER, browser, cookies.BROWSER_LIFETIME)
     return response
 

@@ -22,7 +22,7 @@ from idp.store.users import canonical
 from idp.web import answers
 
 MAX_USERNAME = 320
-MAX_URL_PART = 4000  # a proxy takes lines of 8 KB
+MAX_URL_PART = 7000  # proxies take lines of 8 KB
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Interaction:
             source = connection or self.services.database
             allowed = await consents.find(source, self.session.user_id, self.client.client_id)
         progress = Progress(
-            identified=self.attempt.username is not None,
+            identified=bool(self.attempt.username),
             session_user=self.session.user_id if self.session else None,
             auth_time=self.session.authentication.auth_time if self.session else None,
             allowed=allowed,
@@ -74,7 +74,9 @@ async def restart(old: Interaction, typed: str | None = None) -> Response:
     attempt = new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
     if old.attempt.done_at is None:
         since = [each for each in (old.attempt.fresh_since, attempt.fresh_since) if each is not None]
-        attempt = replace(attempt, username=old.attempt.username, fresh_since=max(since, default=None))
+        asked_anew = old.attempt.version > 0 and old.attempt.username is None
+        username = "" if asked_anew else old.attempt.username
+        attempt = replace(attempt, username=username, fresh_since=max(since, default=None))
     if typed is not None and len(typed) <= MAX_USERNAME:
         somebody_else = old.session is not None and canonical(typed) != canonical(old.session.email)
         attempt = replace(attempt, username=typed, fresh_since=now if somebody_else else attempt.fresh_since)
@@ -82,15 +84,22 @@ async def restart(old: Interaction, typed: str | None = None) -> Response:
 
 
 async def named(interaction: Interaction) -> Interaction:
-    """With who will most likely sign in, and under a URL. Only what is too long for one is stored."""
+    """Under a URL. Only what is too long for one is stored."""
     services, attempt = interaction.services, interaction.attempt
-    attempt = replace(attempt, username=attempt.username or await _expected(interaction))
     url_part = attempts.seal(services.sealer, attempt)
     if len(url_part) > MAX_URL_PART:
         now, data = services.clock(), {"ticket": url_part}
         async with services.database.transaction() as transaction:
             url_part = await handles.issue(transaction, handles.TICKET, data, now, now + KEEP_ATTEMPTS)
     return replace(interaction, attempt=replace(attempt, url_part=url_part))
+
+
+async def recalled(interaction: Interaction) -> Interaction:
+    """With who will most likely sign in, where nothing has happened yet."""
+    if interaction.attempt.version > 0 or interaction.attempt.username is not None:
+        return interaction
+    attempt = replace(interaction.attempt, username=await _expected(interaction))
+    return replace(interaction, attempt=attempt)
 
 
 async def settle(transaction: Transaction, interaction: Interaction) -> str | None:

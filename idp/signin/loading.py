@@ -19,6 +19,7 @@ from idp.signin.interaction import Interaction
 from idp.store import attempts, handles
 from idp.store.attempts import Attempt
 from idp.store.ids import hash_of
+from idp.store.prune import KEEP_ATTEMPTS
 from idp.web import cookies, csrf, forms, problems, sessions
 from idp.web.csrf import Forged
 from idp.web.origin import note
@@ -145,7 +146,8 @@ async def load(request: Request) -> Interaction:
         raise Halt(problems.WRONG_REDIRECT) from error
     answer_to = AnswerTo(address, asked.response_mode, asked.state)
     session = await sessions.current(request, services, services.clock())
-    return Interaction(request, services, client, asked, answer_to, attempt, browser, session)
+    interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
+    return await dispatcher.recalled(interaction)
 
 
 async def _began(services: Services, url_part: str) -> Attempt:
@@ -155,8 +157,8 @@ async def _began(services: Services, url_part: str) -> Attempt:
         found = await handles.find(services.database, handles.TICKET, url_part)
         ticket = "" if found is None else found.data["ticket"]
     began = attempts.unseal(services.sealer, ticket)
-    if began is None:
-        raise Halt(problems.GONE)
+    if began is None or services.clock() >= began.expires_at + KEEP_ATTEMPTS:
+        raise Halt(problems.GONE)  # what was recorded of it is gone, too
     return replace(began, url_part=url_part)
 
 

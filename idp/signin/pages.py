@@ -45,11 +45,6 @@ async def show(interaction: Interaction) -> Response:
     if step is not Step.CONSENT and await _session_was_lost(interaction):
         problem = problems.NO_COOKIES.with_link(interaction.url, "Try again")
         return problems.problem_page(interaction.request, problem)
-    return await ask(interaction, step)
-
-
-async def ask(interaction: Interaction, step: Step) -> Response:
-    """The page of a step."""
     return await _PAGES[step](interaction)
 
 
@@ -86,7 +81,7 @@ async def identify(interaction: Interaction, form: Params) -> Response:
 
 async def password(interaction: Interaction, form: Params) -> Response:
     username, typed = interaction.attempt.username, form.get("password")
-    if username is None or typed is None:
+    if not username or typed is None:
         return RedirectResponse(interaction.url, 303)
     return await with_password(interaction, username, typed)
 

@@ -1,6 +1,6 @@
 """Sign-ins on their way: what one began with is sealed in its URL, and a row holds what has happened since.
 
-So a visitor who does nothing leaves nothing here, and nobody fills the disk by opening pages.
+So a visitor who does nothing leaves nothing here.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from idp.store.tables import Attempt as AttemptRow
 from idp.store.tables import ClientRow, table_of
 
 PURPOSE = "username"
-TICKET = "ticket"
+TICKET = "ticket:1"  # the number changes with what is sealed, so that an old one opens no more
 _ATTEMPTS = table_of(AttemptRow)
 _CLIENTS = table_of(ClientRow)
 _MUTABLE = ("username", "fault", "fresh_since", "session_id", "consented_by", "done_at")
@@ -47,7 +47,7 @@ _SAVE = Statement(
 class Attempt:
     """One sign-in on its way. `request` is the judged authorization request; `url_part` names it in URLs.
 
-    `version` counts what was recorded of it: 0 where it has no row.
+    `username` is "" where nobody is to be expected. `version` counts what was recorded: 0 where there is no row.
     """
 
     id: str

@@ -29,6 +29,7 @@ class SqliteDatabase(Database):
         self.path = path
         self.lock = asyncio.Lock()
         self.batch: _Batch | None = None
+        self._queued = 0
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._maintained = False
@@ -42,12 +43,14 @@ class SqliteDatabase(Database):
             raise StoreUnavailable(message) from error
 
     async def close(self) -> None:
-        if self.batch is not None:
-            await self.batch.committed()
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
-        self._reader = self._writer = None
+        try:
+            if self.batch is not None:
+                await self.batch.committed()
+        finally:
+            for connection in (self._reader, self._writer):
+                if connection is not None:
+                    connection.close()
+            self._reader = self._writer = None
 
     @property
     def writer(self) -> sqlite3.Connection:
@@ -84,46 +87,83 @@ class SqliteDatabase(Database):
     async def join(self) -> "_Batch":
         """The writer for one task alone until it releases the lock, in the batch that is open or a new one."""
         deadline = asyncio.get_running_loop().time() + MAX_WAIT
-        await _acquired(self.lock, deadline)
-        if self.batch is None:
-            try:
+        await self._acquire(deadline)
+        try:
+            if self.batch is not None and not self.writer.in_transaction:
+                self.lose()
+            if self.batch is None:
                 await retried(self.writer, "BEGIN IMMEDIATE", (), deadline)
-            except BaseException:
-                self.lock.release()
-                raise
-            self.batch = _Batch(asyncio.create_task(self._commit_soon()))
+                self.batch = _Batch(asyncio.create_task(self._commit_soon()))
+        except BaseException:
+            self.lock.release()
+            raise
         return self.batch
+
+    async def _acquire(self, deadline: float) -> None:
+        if not self._queued and not self.lock.locked():
+            await self.lock.acquire()  # at once: nobody holds it, and nobody was woken to take it
+            return
+        self._queued += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self.lock.acquire()
+        except TimeoutError:
+            message = "the database is busy"
+            raise StoreUnavailable(message) from None
+        finally:
+            self._queued -= 1
 
     async def _commit_soon(self) -> None:
         """By the time it has its turn, whoever was ready has joined the batch."""
         await asyncio.sleep(0)
         async with self.lock:
+            if self.batch is not None and not self.writer.in_transaction:
+                self.lose()
             batch, self.batch = self.batch, None
             if batch is None:
-                return  # it was lost with a statement that the disk refused
+                return  # it was lost
             try:
                 await retried(self.writer, "COMMIT", ())
-                if batch.durable:
-                    await asyncio.to_thread(_sync, _wal(self.path))
             except Exception as error:  # noqa: BLE001  # each of its transactions is told
-                if self.writer.in_transaction:
-                    self.writer.execute("ROLLBACK")
+                self._start_over()
+                batch.settle(error)
+                return
+        batch.settle(None, synced=False)
+        if batch.durable:
+            try:
+                await asyncio.to_thread(_sync, _wal(self.path))
+            except StoreUnavailable as error:
                 batch.settle(error)
             else:
                 batch.settle(None)
 
     def lose(self) -> None:
-        """SQLite itself gave up the transaction, as it does when the disk is full: nothing of the batch is left."""
-        if self.batch is not None:
-            self.batch.settle(StoreUnavailable("the database cannot be used"))
-            self.batch = None
+        """Nothing of the batch is left: SQLite itself gave up, as it does when the disk is full, or we cannot go on."""
+        batch, self.batch = self.batch, None
+        self._start_over()
+        if batch is not None:
+            batch.settle(StoreUnavailable("the database cannot be used"))
+
+    def _start_over(self) -> None:
+        """Leaves a writer outside any transaction: a new one where this one cannot even roll back."""
+        try:
+            if self.writer.in_transaction:
+                self.writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.writer.close()
+            self._writer = _open(self.path)
 
     async def scrub(self) -> bool:
         """Empties the log: in the file itself, secure_delete has overwritten it."""
-        return await asyncio.to_thread(self._truncate)
+        until = asyncio.get_running_loop().time() + MAX_WAIT
+        while not await asyncio.to_thread(self._truncate):
+            if asyncio.get_running_loop().time() >= until:
+                return False
+            await asyncio.sleep(0.1)  # not at once: writers wait while it waits for readers
+        return True
 
     def _truncate(self) -> bool:
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=MAX_WAIT)
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=0.05)
         try:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.OperationalError:
@@ -158,20 +198,24 @@ class _Batch:
     """
 
     def __init__(self, commit: asyncio.Task[None]) -> None:
-        self.durable = False
         self._commit = commit  # the loop keeps no task alive by itself
-        self._waiting: list[asyncio.Future[None]] = []
+        self._plain: list[asyncio.Future[None]] = []
+        self._durable: list[asyncio.Future[None]] = []
 
-    async def committed(self) -> None:
-        """Returns when it is on its way to the disk, and on it where a member is durable; raises where it is lost."""
+    @property
+    def durable(self) -> bool:
+        return bool(self._durable)
+
+    async def committed(self, *, durable: bool = False) -> None:
+        """Returns when it is on its way to the disk, and on it where that is asked for; raises where it is lost."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        (self._durable if durable else self._plain).append(waiter)
         await waiter
 
-    def settle(self, error: Exception | None) -> None:
-        for waiter in self._waiting:
+    def settle(self, error: Exception | None, *, synced: bool = True) -> None:
+        for waiter in (*self._plain, *(self._durable if synced else ())):
             if waiter.done():
-                continue  # who waited was cancelled
+                continue  # told already, or cancelled
             if error is None:
                 waiter.set_result(None)
             else:
@@ -184,10 +228,10 @@ class SqliteTransaction(Transaction):
     def __init__(self, database: SqliteDatabase) -> None:
         super().__init__()
         self._database = database
-        self._connection = database.writer
 
     async def _begin(self) -> None:
         self._batch = await self._database.join()
+        self._connection = self._database.writer
         try:
             _executed(self._connection, "SAVEPOINT member", ())
         except BaseException:
@@ -208,32 +252,21 @@ class SqliteTransaction(Transaction):
     async def _commit(self) -> None:
         try:
             _executed(self._connection, "RELEASE member", ())
-            self._batch.durable |= self._durable
+        except BaseException:
+            self._database.lose()
+            raise
         finally:
             self._database.lock.release()
-        await self._batch.committed()
+        await self._batch.committed(durable=self._durable)
 
     async def _rollback(self) -> None:
         try:
-            if self._connection.in_transaction:
-                _executed(self._connection, "ROLLBACK TO member", ())
-                _executed(self._connection, "RELEASE member", ())
-            else:
-                self._database.lose()
+            _executed(self._connection, "ROLLBACK TO member", ())
+            _executed(self._connection, "RELEASE member", ())
+        except (StoreUnavailable, sqlite3.Error):
+            self._database.lose()
         finally:
             self._database.lock.release()
-
-
-async def _acquired(lock: asyncio.Lock, deadline: float) -> None:
-    if not lock.locked():
-        await lock.acquire()  # at once: nobody holds it
-        return
-    try:
-        async with asyncio.timeout_at(deadline):
-            await lock.acquire()
-    except TimeoutError:
-        message = "the database is busy"
-        raise StoreUnavailable(message) from None
 
 
 async def retried(

@@ -13,6 +13,7 @@ from idp.factors.password import (
     UnacceptablePassword,
     check_new,
     hash_password,
+    missing_work,
     needs_rehash,
     normalized,
     verify,
@@ -256,3 +257,21 @@ def test_pw_13_a_wrong_password_costs_what_the_right_one_does() -> None:
             verify(encoded, guess)
             least[name] = min(least[name], time.thread_time() - began)
     assert min(least.values()) > 0.5 * max(least.values()), least
+
+
+@pytest.mark.parametrize("cost", [Cost(65536, 10, 1), Cost(1048576, 20, 16), Cost(19456, 3, 1), Cost(20000, 2, 1)])
+def test_pw_12_making_up_for_a_cheaper_hash_takes_no_more_memory_than_a_hash(cost: Cost) -> None:
+    """The attacker tries the passwords of people whose hashes are old, to exhaust the memory."""
+    encoded = hash_password("correct horse battery", Cost(19456, 2, 1), b"s" * 16)
+    missing = missing_work(encoded, cost)
+    assert missing is not None
+    assert missing.memory_kib <= cost.memory_kib
+    wanted = cost.memory_kib * cost.time - 19456 * 2
+    assert abs(missing.memory_kib * missing.time - wanted) <= missing.memory_kib / 2
+
+
+def test_en_01_nothing_is_missing_where_the_hash_is_as_costly_and_all_where_it_is_none() -> None:
+    """The attacker tells by the time who has an old hash, or one that is broken."""
+    cost = Cost(8192, 1, 1)
+    assert missing_work(hash_password("correct horse battery", cost, b"s" * 16), cost) is None
+    assert missing_work("nonsense", cost) == cost

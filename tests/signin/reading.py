@@ -4,7 +4,7 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,13 +41,13 @@ def state_of(provider: Provider) -> dict[str, list[tuple[Any, ...]]]:
     return {table: query(provider, f"SELECT {columns} FROM {table} ORDER BY 1") for table, columns in tables.items()}  # noqa: S608
 
 
-def expire(provider: Provider, browser: Browser) -> str:
+def expire(provider: Provider, browser: Browser, ago: timedelta = timedelta(hours=3)) -> str:
     """Makes the attempt of the page as old as one that was left open for an evening; its new address."""
     page, path = page_of(browser), path_of(browser)
     sealer = Sealer([(provider.folder / "data" / "secrets" / "secret_key").read_text().strip()])
     began = attempts.unseal(sealer, path.rsplit("/", 1)[-1])
     assert began is not None
-    long_ago = replace(began, expires_at=datetime(2026, 1, 1, tzinfo=UTC))
+    long_ago = replace(began, expires_at=datetime.now(UTC) - ago)
     aged = f"/signin/{attempts.seal(sealer, long_ago)}"
     headers = {"content-type": page.headers["content-type"], "x-request-id": page.headers["x-request-id"]}
     browser.page = httpx2.Response(

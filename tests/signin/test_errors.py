@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -124,6 +125,14 @@ def test_a_rejected_address_is_not_shown(browser: Browser, app: App) -> None:
     page = wrong_redirect(browser, app)
     assert "evil.example" not in page.text
     assert "location" not in page.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/signin/{attempt}", "/signin/{attempt}/step", "/authorize/{request}", "/static/{file}", "/apps/{client_id}"],
+)
+def test_a_placeholder_is_a_value_like_any_other(browser: Browser, path: str) -> None:
+    assert browser.http.get(quote(path)).status_code in (404, 410)
 
 
 def test_references_differ_and_can_be_read_out(browser: Browser) -> None:

@@ -1,11 +1,12 @@
 """An attempt that expired begins again by itself, and nobody is asked twice who they are."""
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, running
 from tests.signin.conftest import BEN, App
-from tests.signin.reading import expire, page_of, path_of, query, step_of
+from tests.signin.reading import expire, heading_of, page_of, path_of, query, step_of
 
 
 def named_on(browser: Browser) -> bool:
@@ -91,6 +92,25 @@ def test_az_12_a_name_that_is_not_the_signed_in_persons_is_asked_for_their_passw
     browser.submit(username=BEN)
     assert step_of(browser) == "password"
     assert BEN in page_of(browser).text
+
+
+def test_what_was_said_in_an_attempt_does_not_come_back_when_its_row_is_gone(
+    provider: Provider, at_consent: Browser, app: App
+) -> None:
+    """The row of an attempt is pruned a day after it expired, and from then on its address leads nowhere."""
+    at_consent.submit(action="/switch")
+    path = expire(provider, at_consent, timedelta(days=1, hours=1))
+    page = at_consent.open(path)
+    assert (page.status_code, heading_of(page)) == (410, "This sign-in is over")
+
+
+def test_who_said_not_you_is_not_named_again_when_the_attempt_begins_again(
+    provider: Provider, at_consent: Browser, app: App
+) -> None:
+    at_consent.submit(action="/switch")
+    at_consent.open(expire(provider, at_consent))
+    assert step_of(at_consent) == "identify"
+    assert EMAIL not in page_of(at_consent).text
 
 
 def test_a_name_longer_than_any_is_not_kept(provider: Provider, browser: Browser, app: App) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 
 import pytest
 
 from idp.protocol.errors import InvalidGrant
-from idp.store import handles
+from idp.store import audit, handles, sqlite
 from idp.store.db import StoreUnavailable
 from idp.store.migrate import migrate
 from idp.store.seal import Sealer
@@ -23,6 +24,10 @@ async def world(sqlite_database: str) -> AsyncIterator[World]:
     await asyncio.to_thread(migrate, sqlite_database)
     async with opened(sqlite_database) as database:
         yield World(database, Sealer([SECRET_KEY]))
+
+
+BIG = {"text": "x" * 200_000}
+COLUMNS = dict.fromkeys(("request_id", "client_id", "grant_id", "session_id"))
 
 
 async def issue(world: World, rows: int = 1, error: Exception | None = None) -> None:
@@ -84,6 +89,40 @@ async def test_where_the_disk_is_full_all_of_a_batch_are_told_and_nothing_of_it_
     database.writer.execute("PRAGMA max_page_count = 1000000")
     await asyncio.gather(*(issue(world) for _ in range(5)))
     assert await world.count(Handle) == 5
+
+
+async def test_where_a_single_statement_meets_the_full_disk_nobody_is_told_the_wrong_thing(world: World) -> None:
+    """What comes before it in the batch is lost with it, and what comes after is a batch of its own."""
+    database = engine(world)
+    (pages,) = database.writer.execute("PRAGMA page_count").fetchone()
+    database.writer.execute(f"PRAGMA max_page_count = {pages}")
+
+    async def record_much() -> None:
+        await audit.add(database, world.sealer, now=NOW, event="e", personal={}, **COLUMNS | {"details": BIG})
+
+    before, much, after = await asyncio.gather(issue(world), record_much(), issue(world), return_exceptions=True)
+    assert isinstance(before, StoreUnavailable)
+    assert isinstance(much, StoreUnavailable)
+    database.writer.execute("PRAGMA max_page_count = 1000000")
+    assert await world.count(Handle) == (after is None)
+    await issue(world)
+
+
+async def test_who_needs_no_sync_does_not_wait_for_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(sqlite, "_sync", lambda path: released.wait(30))
+
+    async def revoke() -> None:
+        async with world.database.transaction() as transaction:
+            transaction.durable()
+            await handles.issue(transaction, handles.CODE, {}, NOW, NOW + DAY)
+
+    durable = asyncio.create_task(revoke())
+    await asyncio.wait_for(asyncio.gather(*(issue(world) for _ in range(5))), 5)
+    await asyncio.wait_for(issue(world), 5)  # nor does who comes later
+    assert not durable.done()
+    released.set()
+    await asyncio.wait_for(durable, 5)
 
 
 async def test_who_is_cancelled_while_a_batch_commits_takes_nobody_along(world: World) -> None:
