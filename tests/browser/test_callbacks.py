@@ -44,16 +44,19 @@ def test_ru17_no_app_learns_where_on_our_site_somebody_came_from(windows: Window
     assert [visit.referrer for visit in app.site.visits_of("/callback")] == [""]
 
 
+@pytest.mark.parametrize("mode", ["query", "form_post"])
 @pytest.mark.parametrize("decision", ["#allow", "#deny"])
 def test_cs10_an_app_whose_callback_redirects_to_another_origin_is_reached(
-    windows: Windows, app: App, elsewhere: Site, javascript: bool, decision: str
+    windows: Windows, app: App, elsewhere: Site, javascript: bool, decision: str, mode: str
 ) -> None:
     """Chromium would hold a form-action of the last page against each redirect that follows its form."""
     app.site.redirects["/callback"] = f"{elsewhere.origin}/welcome"
     page = windows.page(java_script_enabled=javascript)
-    page.goto(app.url(prompt="consent"))
+    page.goto(app.url(prompt="consent", response_mode=mode))
     sign_in(page)
     page.locator(decision).click()
+    if mode == "form_post" and not javascript:
+        page.locator("#continue").click()
     page.wait_for_url(f"{elsewhere.origin}/welcome")
 
 

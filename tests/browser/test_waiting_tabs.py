@@ -1,10 +1,13 @@
 """A tab that waits notices that the person signed in in another one and goes on; back and forward lead on, too."""
 
+from urllib.parse import parse_qsl, urlsplit
+
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, allow, name_oneself, press, sign_in
+from tests.browser.sites import BEGINNING
 
 FOCUS = "window.dispatchEvent(new Event('focus'))"
 
@@ -91,6 +94,45 @@ def test_ten_tabs_all_end_at_the_app(person: BrowserContext, app: App) -> None:
         if number:
             tab.evaluate(FOCUS)
         tab.wait_for_url(f"{app.site.origin}/callback?*state=tab-{number}&*")
+
+
+def test_tabs_opened_at_once_in_a_fresh_browser_all_end_at_the_app(windows: Windows, app: App) -> None:
+    """Each of them was given a cookie before the others had theirs, and the browser keeps one."""
+    context = windows.context()
+    opener = context.new_page()
+    opener.goto(app.site.origin)
+    addresses = [app.url(state=f"tab-{number}") for number in range(6)]
+    opener.evaluate("for (const address of arguments[0]) open(address)".replace("arguments[0]", repr(addresses)))
+    while len(context.pages) < 7:
+        opener.wait_for_timeout(50)
+    tabs = context.pages[1:]
+    for tab in tabs:
+        tab.wait_for_selector("#username")
+    sign_in(tabs[0])
+    allow(tabs[0])
+    for tab in tabs[1:]:
+        tab.evaluate(FOCUS)
+    for tab in tabs:
+        tab.wait_for_url(f"{app.site.origin}/callback?*state=tab-*")
+    assert len({visit.parameters["state"] for visit in app.site.visits_of("/callback")}) == 6
+
+
+def test_an_authorization_request_posted_from_another_site_finds_who_is_signed_in(
+    person: BrowserContext, app: App
+) -> None:
+    """A cross-site post brings no cookie; the address that follows it does."""
+    page = waiting_at(person, app, "identify")
+    sign_in(page)
+    page.wait_for_url(f"{app.site.origin}/callback**")
+    fields = "".join(
+        f"<input name='{name}' value='{value}'>" for name, value in parse_qsl(urlsplit(app.url(state="posted")).query)
+    )
+    app.site.pages["/start"] = (
+        f"{BEGINNING}<form method=post action='{app.provider.issuer}/authorize'>{fields}<button>Go</button></form>"
+    )
+    page.goto(app.site.origin.replace("localhost", "127.0.0.1") + "/start")
+    page.locator("button").click()
+    page.wait_for_url(f"{app.site.origin}/callback?*state=posted*")
 
 
 def test_back_from_the_app_ends_in_a_working_page(person: BrowserContext, app: App) -> None:

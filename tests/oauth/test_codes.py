@@ -14,7 +14,6 @@ from idp.store.ids import new_secret
 from tests.oauth.wire import (
     App,
     Code,
-    attempt_of,
     claims_of,
     events,
     granted,
@@ -84,10 +83,6 @@ def refresh_token(app: App, ana: Browser) -> str:
     return str(app.tokens(ana, scope="openid")["refresh_token"]).rpartition(".")[2]
 
 
-def attempt_id(app: App, ana: Browser) -> str:
-    return attempt_of(Browser(app.provider.issuer).open(app.url())).removeprefix("/signin/")
-
-
 def stored_request(app: App, ana: Browser) -> str:
     return post_authorize(app.provider, parameters_of(app.url())).headers["location"].removeprefix("/authorize/")
 
@@ -114,12 +109,11 @@ def browser_cookie(app: App, ana: Browser) -> str:
     [
         (lambda app, ana: app.code(ana, scope="openid").code, 43),
         (refresh_token, 43),
-        (attempt_id, 32),
         (stored_request, 43),
         (session_cookie, 43),
         (browser_cookie, 43),
     ],
-    ids=["code", "refresh token", "attempt", "stored request", "session cookie", "browser cookie"],
+    ids=["code", "refresh token", "stored request", "session cookie", "browser cookie"],
 )
 def test_cd_05_no_secret_can_be_guessed(
     app: App, ana: Browser, issue: Callable[[App, Browser], str], length: int
@@ -129,7 +123,7 @@ def test_cd_05_no_secret_can_be_guessed(
     secrets = [issue(app, ana) for _ in range(200)]
     assert len(set(secrets)) == len(secrets)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]+", secret) for secret in secrets), "base64url"
-    assert {len(secret) for secret in secrets} == {length}, "256 bits, or 192"
+    assert {len(secret) for secret in secrets} == {length}, "256 bits"
     for position in range(length - 1):  # the last letter may hold four bits alone
         counted = Counter(secret[position] for secret in secrets)
         assert len(counted) > 40, f"{counted} at {position}"
@@ -277,6 +271,28 @@ def test_cd_14_a_code_dies_with_the_consent(provider: Provider) -> None:
     browser.open("/")
     browser.submit(action=f"/apps/{app.client_id}/withdraw")
     refused(app.redeem(code), 400, "invalid_grant")
+
+
+def test_cd_14_a_code_of_a_wider_consent_is_dead_after_a_narrower_one(provider: Provider) -> None:
+    """An app keeps a code back until its person has withdrawn what they allowed and allowed less."""
+    app, browser = register(provider), Browser(provider.issuer)
+    kept = app.code(browser, scope="openid email offline_access")
+    browser.open("/")
+    browser.submit(action=f"/apps/{app.client_id}/withdraw")
+    narrow = app.code(browser, scope="openid")
+    refused(app.redeem(kept), 400, "invalid_grant")
+    assert granted(app.redeem(narrow))["scope"] == "openid"
+
+
+def test_az_19_a_client_that_lost_offline_access_keeps_nothing_offline(provider: Provider) -> None:
+    """An app goes on refreshing after its person signed out, though it may not ask for that any more."""
+    app, browser = register(provider), Browser(provider.issuer)
+    tokens = app.tokens(browser, scope="openid offline_access")
+    provider.cli("client", "update", app.client_id, "--scope", "openid profile email")
+    token = granted(app.refresh(tokens["refresh_token"]))["refresh_token"]
+    browser.open("/")
+    browser.submit(action="/sign-out")
+    refused(app.refresh(token), 400, "invalid_grant")
 
 
 def test_cd_14_a_code_dies_with_the_session(provider: Provider, app: App) -> None:

@@ -100,6 +100,22 @@ def test_what_is_public_is_open_to_every_page(provider: Provider, path: str, ori
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
 
 
+@pytest.mark.parametrize("origin", [OURS, *FOREIGN])
+def test_cd_19_a_refusal_from_before_the_endpoint_is_read_by_the_same_pages(
+    provider: Provider, spa: App, origin: str
+) -> None:
+    """A page that may not read the answers of the token endpoint reads those that are given before it is reached."""
+    url = f"{provider.issuer}/token"
+    send("POST", url, headers={"Origin": OURS})  # by now it is known
+    for answer in (
+        send("PUT", url, headers={"Origin": origin}),
+        send("POST", url, content=b"a" * 70_000, headers={"Origin": origin, "Content-Type": FORM}),
+        send("POST", url, headers={"Origin": origin, "X": "y" * 40_000}),
+    ):
+        assert answer.status_code in (405, 413, 431)
+        assert (answer.headers.get("access-control-allow-origin") == origin) == (origin == OURS)
+
+
 def test_a_new_app_is_let_in_soon_and_not_only_after_a_restart(provider: Provider, spa: App) -> None:
     origin = "https://new.example.com"
     assert "access-control-allow-origin" not in preflight(provider, "/token", origin)

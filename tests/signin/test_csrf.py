@@ -11,7 +11,7 @@ from starlette.routing import Route
 from idp import routes
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, forms
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
-from tests.signin.reading import heading_of, page_of, path_of, post, state_of, step_of, token_of
+from tests.signin.reading import expire, heading_of, page_of, path_of, post, state_of, step_of, token_of
 
 # A cross-site post is how an authorization request may come; it carries no authority and changes nothing of a person's.
 EXEMPT = {"/authorize"}
@@ -161,6 +161,26 @@ def test_cs01_nobody_is_signed_in_as_the_attacker(provider: Provider, app: App, 
     answer = post(victim, f"{path_of(victim)}/identify", origin, csrf=token, username=BEN, password=BENS_PASSWORD)
     assert answer.status_code == 403
     assert state_of(provider) == before
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+@pytest.mark.parametrize("path", ["/sign-out", "/apps/any/withdraw"])
+def test_cs02_a_cookieless_post_from_elsewhere_signs_nobody_out(browser: Browser, path: str, origin: str) -> None:
+    """The attacker's page posts to our sign-out: the browser sends no cookie with it, but would obey a clearing."""
+    answer = post(browser, path, origin)
+    assert answer.status_code == 403
+    assert not answer.headers.get_list("set-cookie")
+
+
+def test_cs02_a_post_to_an_attempt_that_is_over_needs_its_token_too(provider: Provider, app: App) -> None:
+    """The attacker's page posts to an attempt of an hour ago, whose person is signed in and has allowed the app."""
+    browser = signed_in(provider, app)
+    browser.open(app.url(prompt="consent", scope="openid"))
+    path = expire(provider, browser)
+    for origin in (provider.issuer, "null", "https://evil.example", None):
+        answer = post(browser, f"{path}/identify", origin, username=BEN)
+        assert answer.status_code == 403
+        assert "code=" not in answer.headers.get("location", "")
 
 
 def test_the_page_after_a_forged_post_leads_back(at_password: Browser) -> None:

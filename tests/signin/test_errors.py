@@ -29,6 +29,14 @@ def too_large(browser: Browser, app: App) -> httpx2.Response:
     return post(browser, "/authorize", state="a" * 70_000)
 
 
+def too_many_headers(browser: Browser, app: App) -> httpx2.Response:
+    return browser.http.get("/", headers={f"x-{number}": "1" for number in range(100)})
+
+
+def too_long_headers(browser: Browser, app: App) -> httpx2.Response:
+    return browser.http.get("/", headers={"Cookie": "a=" + "b" * 33_000})
+
+
 def malformed(browser: Browser, app: App) -> httpx2.Response:
     return browser.http.get(f"/authorize?client_id={app.client_id}&state=%00")
 
@@ -59,6 +67,8 @@ PROBLEMS = {
     unknown_page: (404, "There is no such page", YOU),
     wrong_method: (405, "That does not work here", APP),
     too_large: (413, "That was too much", APP),
+    too_many_headers: (431, "That was too much", YOU),
+    too_long_headers: (431, "That was too much", YOU),
     malformed: (400, "That was not understood", APP),
     unknown_client: (400, "This app is not known here", APP),
     wrong_redirect: (400, "You cannot be sent back to this app", APP),

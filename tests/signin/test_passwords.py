@@ -1,14 +1,16 @@
 """Passwords: any Unicode, never cut short, and hashed anew when what a hash costs is changed."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from idp.secret_keys import secret_keys
 from idp.settings import load
 from idp.store.seal import Sealer
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, installed, pkce
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, installed, pkce, running
 from tests.signin.conftest import App
 from tests.signin.reading import heading_of, path_of, post, query, step_of, token_of
 
@@ -138,3 +140,30 @@ def test_pw01_two_persons_with_one_password_have_two_hashes(provider: Provider, 
     hashes = [json.loads(sealer.unseal(data, "credential", identifier))["hash"] for identifier, data in rows]
     assert len(hashes) == len(set(hashes)) >= 3
     assert len({each.split("$")[4] for each in hashes}) == len(hashes)
+
+
+def nices(pid: int) -> set[int]:
+    """How nice the threads of a process are."""
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return {int(stat.rsplit(")", 1)[1].split()[16]) for stat in stats}
+
+
+def test_pw_12_a_storm_of_sign_ins_is_told_to_come_back_and_keeps_out_of_the_way(tmp_path: Path) -> None:
+    """The attacker sends more passwords at once than can be hashed, to stop everything else."""
+    slow = {"password_memory_kib": "65536", "password_time_cost": "4"}
+    with running(tmp_path, password_threads="1", password_queue="1", **slow) as provider:
+        client = provider.create_client()
+
+        def guess(number: int) -> httpx2.Response:
+            browser = Browser(provider.issuer)
+            browser.open(authorize_url(client, pkce().challenge))
+            return browser.submit(action="/identify", username=f"{number}@example.test", password="wrong")
+
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(guess, range(12)))
+        busy = [answer for answer in answers if answer.status_code == 503]
+        assert busy
+        assert all(answer.headers["retry-after"] == "2" for answer in busy)
+        assert {answer.status_code for answer in answers} == {200, 503}
+        assert provider.process is not None
+        assert 19 in nices(provider.process.pid)
