@@ -27,7 +27,7 @@ def suite_of(nodeid: str) -> str:
 
 
 # With FAST=1 the suites that start many processes, and all that needs PostgreSQL, wait for the whole run.
-LEFT_OUT_WHEN_FAST = ("browser", "cli", "interop", "races")
+LEFT_OUT_WHEN_FAST = ("browser", "cli", "docs", "interop", "races")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
