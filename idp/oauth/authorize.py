@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,11 +13,8 @@ from idp.protocol.errors import InvalidRequest, OAuthError, UnknownClient, Unreg
 from idp.protocol.params import Params
 from idp.services import Services, services_of
 from idp.store import clients, handles
-from idp.web import answers, forms, problems
+from idp.web import answers, forms, problems, refusals
 from idp.web.origin import note
-from idp.web.pages import reference_of
-
-log = structlog.get_logger("idp.authorize")
 
 MAX_STORED = 16 * 1024
 STORED_FOR = timedelta(days=1)  # a reload of its page works for as long as one of an attempt
@@ -61,7 +57,7 @@ async def _store(request: Request) -> Response:
         if len(body) > MAX_STORED:
             raise InvalidRequest("The request is too long.")
     except OAuthError as error:
-        return _page(request, error)
+        return await _page(request, error)
     now = services.clock()
     async with services.database.transaction() as transaction:
         secret = await handles.issue(transaction, handles.STORED_REQUEST, {"body": body}, now, now + STORED_FOR)
@@ -76,10 +72,10 @@ async def _judge(request: Request, encoded: bytes, begin: Begin) -> Response:
         note(request, client_id=client.client_id)
         judged, answer_to = judge(parameters, client)
     except Refused as refused:
-        _log(request, refused.error)
+        await refusals.refused(request, refused.error)
         return answers.refusal(request, refused.answer_to, refused.error, client.client_name)
     except OAuthError as error:
-        return _page(request, error)
+        return await _page(request, error)
     return await begin(request, client, judged, answer_to)
 
 
@@ -90,15 +86,11 @@ async def _client(services: Services, parameters: Params) -> Client:
     return client
 
 
-def _page(request: Request, error: OAuthError) -> Response:
-    _log(request, error)
+async def _page(request: Request, error: OAuthError) -> Response:
+    await refusals.refused(request, error)
     problem = problems.BAD_REQUEST
     if isinstance(error, UnknownClient):
         problem = problems.UNKNOWN_CLIENT
     elif isinstance(error, UnregisteredRedirectUri):
         problem = problems.WRONG_REDIRECT
     return problems.problem_page(request, problem)
-
-
-def _log(request: Request, error: OAuthError) -> None:
-    log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)

@@ -5,11 +5,10 @@ from typing import Any
 
 from idp.protocol import claims
 from idp.protocol.claims import Entitlement
+from idp.protocol.id_token_hint import ID_TOKEN_TYPE
 from idp.protocol.jwt import ACCESS_TOKEN_TYPE
 from idp.services import Services
 from idp.store.ids import new_id
-
-ID_TOKEN_TYPE = "JWT"  # noqa: S105  # the name of a type
 
 
 def issue(services: Services, entitlement: Entitlement, refresh_token: str | None) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The token endpoint: parse, authenticate the client, run the grant, issue, answer (RFC 6749 section 3.2)."""
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,9 +12,7 @@ from idp.protocol.errors import InvalidClient, OAuthError
 from idp.services import services_of
 from idp.web import cors, forms
 from idp.web.origin import origin_of
-from idp.web.pages import reference_of
-
-log = structlog.get_logger("idp.token")
+from idp.web.refusals import refused
 
 
 async def token(request: Request) -> Response:
@@ -27,14 +24,14 @@ async def token(request: Request) -> Response:
         grant = GRANTS[grants.select(parameters, client)]
         entitlement, refresh_token = await grant(TokenRequest(services, parameters, client, origin_of(request)))
     except OAuthError as error:
-        return await cors.for_registered(request, refusal(request, error))
+        await refused(request, error)
+        return await cors.for_registered(request, refusal(error))
     answer = quick_json.encode(issue(services, entitlement, refresh_token))
     return await cors.for_registered(request, Response(answer, media_type="application/json"))
 
 
-def refusal(request: Request, error: OAuthError) -> Response:
+def refusal(error: OAuthError) -> Response:
     """RFC 6749 section 5.2."""
-    log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
     answer = quick_json.encode({"error": error.error, "error_description": error.description})
     response = Response(answer, error.status, media_type="application/json")
     if isinstance(error, InvalidClient):

@@ -2,7 +2,6 @@
 
 import re
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,9 +12,7 @@ from idp.services import services_of
 from idp.store import grants
 from idp.web import cors, forms
 from idp.web.origin import note
-from idp.web.pages import reference_of
-
-log = structlog.get_logger("idp.userinfo")
+from idp.web.refusals import refused
 
 _GRANT_ID = re.compile(r"[0-9a-f]{32}")
 _NO_TOKEN = "No access token was sent."  # noqa: S105  # a sentence
@@ -25,7 +22,7 @@ async def userinfo(request: Request) -> Response:
     try:
         answer = await _userinfo(request)
     except OAuthError as error:
-        log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
+        await refused(request, error)
         return await cors.for_registered(request, _refusal(error))
     return await cors.for_registered(request, Response(answer, media_type="application/json"))
 

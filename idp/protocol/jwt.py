@@ -9,6 +9,7 @@ from joserfc.jwt import JWTClaimsRegistry, decode
 
 from idp.protocol.errors import InvalidToken
 
+PublicKeys = KeySet
 ALGORITHMS = ("RS256",)
 LEEWAY = 30
 MAX_LENGTH = 16_384
@@ -20,15 +21,25 @@ def verify(token: str, keys: KeySet, *, typ: str, issuer: str, audience: str | N
 
     Times are seconds since 1970 and may be off by 30. Nothing that the library raises escapes.
     """
+    claims = verify_expired(token, keys, typ=typ, issuer=issuer, now=now)
+    if "exp" not in claims or claims["exp"] <= now - LEEWAY:
+        raise InvalidToken("The token is not valid.", "expired")
+    if audience is not None and audience not in _audiences(claims.get("aud")):
+        raise InvalidToken("The token is not valid.", "the token is for another audience")
+    return claims
+
+
+def verify_expired(token: str, keys: KeySet, *, typ: str, issuer: str, now: int) -> dict[str, Any]:
+    """The same for a token that may have expired, and for whomever it is: a hint, which opens nothing."""
     try:
-        return _verify(token, keys, typ=typ, issuer=issuer, audience=audience, now=now)
+        return _verify(token, keys, typ=typ, issuer=issuer, now=now)
     except InvalidToken:
         raise
     except Exception as error:  # noqa: BLE001  # joserfc lets ValueError, RecursionError and others through
         raise InvalidToken("The token is not valid.", f"{type(error).__name__}: {str(error)[:200]}") from None
 
 
-def _verify(token: str, keys: KeySet, *, typ: str, issuer: str, audience: str | None, now: int) -> dict[str, Any]:
+def _verify(token: str, keys: KeySet, *, typ: str, issuer: str, now: int) -> dict[str, Any]:
     if len(token) > MAX_LENGTH or token.count(".") != 2 or not token.isascii():
         raise InvalidToken("The token is not valid.", "not a compact JWS")
     header = jws.extract_compact(token.encode("ascii")).headers()
@@ -42,10 +53,9 @@ def _verify(token: str, keys: KeySet, *, typ: str, issuer: str, audience: str | 
         if name in claims and type(claims[name]) is not int:
             raise InvalidToken("The token is not valid.", f"{name} is not a whole number")
     registry = JWTClaimsRegistry(now=now, leeway=LEEWAY, iss={"essential": True, "value": issuer})
-    registry.validate(claims)
-    _check_times(claims, now)
-    if audience is not None and audience not in _audiences(claims.get("aud")):
-        raise InvalidToken("The token is not valid.", "the token is for another audience")
+    registry.validate({name: value for name, value in claims.items() if name != "exp"})
+    if claims.get("iat", 0) > now + LEEWAY or claims.get("nbf", 0) > now + LEEWAY:
+        raise InvalidToken("The token is not valid.", "not valid yet")
     return claims
 
 
@@ -55,13 +65,6 @@ def _key(keys: KeySet, kid: object) -> RSAKey:
         if isinstance(kid, str) and key.kid == kid and isinstance(key, RSAKey):
             return key
     raise InvalidToken("The token is not valid.", "signed by a key that is not ours")
-
-
-def _check_times(claims: dict[str, Any], now: int) -> None:
-    if "exp" not in claims or claims["exp"] <= now - LEEWAY:
-        raise InvalidToken("The token is not valid.", "expired")
-    if claims.get("iat", 0) > now + LEEWAY or claims.get("nbf", 0) > now + LEEWAY:
-        raise InvalidToken("The token is not valid.", "not valid yet")
 
 
 def _audiences(aud: object) -> Sequence[str]:

@@ -25,6 +25,7 @@ from idp.web.csrf import Forged
 from idp.web.origin import note
 from idp.web.pages import reference_of
 from idp.web.problems import Problem
+from idp.web.refusals import refused
 
 log = structlog.get_logger("idp.signin")
 
@@ -82,7 +83,7 @@ def posted(act: Act) -> Endpoint:
         except Elsewhere as elsewhere:
             return RedirectResponse(_again(elsewhere.attempt, typed_name(form)), 303)
         except InvalidRequest as error:
-            log.info("refused", reference=reference_of(request), error=error.error, reason=error.reason)
+            await refused(request, error)
             return problems.problem_page(request, problems.BAD_REQUEST)
         of_page, _, of_person = (form.get("csrf") or "").partition(".")
         try:

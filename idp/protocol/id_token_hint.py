@@ -1,0 +1,30 @@
+"""The ID token hint: who an app believes is signed in, or was."""
+
+from dataclasses import dataclass
+
+from idp.protocol import jwt
+from idp.protocol.errors import InvalidToken
+from idp.protocol.jwt import PublicKeys
+
+ID_TOKEN_TYPE = "JWT"  # noqa: S105  # the name of a type
+
+
+@dataclass(frozen=True)
+class IdTokenHint:
+    """What an ID token of ours said, perhaps long ago: its person, their session, and the client it was made for."""
+
+    sub: str
+    sid: str | None
+    client_id: str
+
+
+def read(token: str, keys: PublicKeys, *, issuer: str, now: int) -> IdTokenHint:
+    """An ID token of ours, which may have expired (OpenID Connect RP-Initiated Logout 1.0 section 2).
+
+    Raises InvalidToken, also where the key that signed it is no longer published.
+    """
+    claims = jwt.verify_expired(token, keys, typ=ID_TOKEN_TYPE, issuer=issuer, now=now)
+    sub, sid, aud = claims.get("sub"), claims.get("sid"), claims.get("aud")
+    if not isinstance(sub, str) or not isinstance(aud, str) or not isinstance(sid, str | None):
+        raise InvalidToken("The token is not valid.", "not an ID token")
+    return IdTokenHint(sub, sid, aud)
