@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute, Route
 
 from idp.oauth.authorize import authorize, stored
-from idp.oauth.discovery import discovery, jwks
+from idp.oauth.discovery import discovery, jwks, meaning
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
 from idp.signin import home, pages
@@ -30,14 +30,17 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/authorize/{request}", stored(begin)),
     Route("/signin/{attempt}", shown(pages.show)),
     Route("/signin/{attempt}/step", shown(pages.step, over=pages.step_of_none)),
+    Route("/signin/{attempt}/select", posted(pages.select), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
     Route("/signin/{attempt}/forget", posted(pages.forget), methods=["POST"]),
     Route("/signin/{attempt}/{form}", to_page),
     Route("/", home.home),
     Route("/sign-out", home.sign_out, methods=["POST"]),
+    Route("/switch-account", home.switch_account, methods=["POST"]),
     Route("/signed-out", home.signed_out),
     Route("/apps/{client_id}/withdraw", home.withdraw, methods=["POST"]),
+    Route("/errors/{error}", meaning),
     Route("/static/{file}", static),
 )
 API_PREFIXES = ("/token", "/userinfo", "/jwks", "/.well-known/")

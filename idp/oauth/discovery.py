@@ -1,4 +1,4 @@
-"""Discovery and JWKS: public, cacheable, from memory."""
+"""What is public and the same for everybody: discovery, JWKS, and what the error codes mean."""
 
 import json
 
@@ -6,8 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.protocol import metadata
+from idp.protocol.meanings import MEANINGS
 from idp.services import services_of
-from idp.web import cors
+from idp.web import cors, problems
+from idp.web.pages import page
+from idp.web.problems import problem_page
 
 
 async def discovery(request: Request) -> Response:
@@ -19,6 +22,15 @@ async def discovery(request: Request) -> Response:
 async def jwks(request: Request) -> Response:
     """RFC 7517 section 5: next, current and retired keys."""
     return _public(request, services_of(request).keys.ring.jwks, "application/jwk-set+json")
+
+
+async def meaning(request: Request) -> Response:
+    """The page that `error_uri` names."""
+    error = request.path_params["error"]
+    found = MEANINGS.get(error)
+    if found is None:
+        return problem_page(request, problems.NOT_FOUND)
+    return page(request, "meaning.html", {"error": error, "what": found.what, "what_to_do": found.what_to_do})
 
 
 def _public(request: Request, content: bytes, media_type: str) -> Response:

@@ -1,7 +1,7 @@
 """The authorization request: an ordered list of checks that reads like the specification."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from idp.protocol import pkce, redirects, scopes
 from idp.protocol.clients import AUTHORIZATION_CODE, Client
 from idp.protocol.errors import (
     InvalidRequest,
+    InvalidToken,
     OAuthError,
     RegistrationNotSupported,
     RequestNotSupported,
@@ -18,23 +19,29 @@ from idp.protocol.errors import (
     UnregisteredRedirectUri,
     UnsupportedResponseType,
 )
+from idp.protocol.id_token_hint import IdTokenHint
 from idp.protocol.params import Params
 from idp.protocol.redirects import ReturnAddress
 
 RESPONSE_TYPES = ("code",)
 QUERY, FORM_POST = "query", "form_post"
 RESPONSE_MODES = (QUERY, FORM_POST)
-PROMPTS = ("none", "login", "consent")
+NONE, LOGIN, CONSENT, SELECT_ACCOUNT = PROMPTS = ("none", "login", "consent", "select_account")
 MAX_STATE = 2048
 MAX_NONCE = 1024
 MAX_LOGIN_HINT = 320
 _LINE_BREAK = re.compile(r"[\r\n]")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
+ReadHint = Callable[[str], IdTokenHint]  # raises InvalidToken
+
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """A request in which every value has been judged. `max_age` is in seconds; `code_challenge` is S256."""
+    """A request in which every value has been judged. `max_age` is in seconds; `code_challenge` is S256.
+
+    `subject` is the person whom an id_token_hint names: nobody else may be answered for.
+    """
 
     client_id: str
     redirect_uri: str
@@ -46,6 +53,7 @@ class AuthorizationRequest:
     prompt: tuple[str, ...]
     max_age: int | None
     login_hint: str | None
+    subject: str | None
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -83,7 +91,7 @@ def client_id_of(params: Params) -> str:
     return client_id
 
 
-def judge(params: Params, client: Client) -> tuple[AuthorizationRequest, AnswerTo]:
+def judge(params: Params, client: Client, read_hint: ReadHint) -> tuple[AuthorizationRequest, AnswerTo]:
     """The judged request and where its answer goes.
 
     The redirect_uri comes first: until it is known to be registered, every refusal is an OAuthError to show to the
@@ -94,12 +102,12 @@ def judge(params: Params, client: Client) -> tuple[AuthorizationRequest, AnswerT
     address = redirects.return_address(client, params.get("redirect_uri"))
     answer_to = AnswerTo(address, _mode_for_errors(params), _state_for_errors(params))
     try:
-        return _judge_rest(params, client, address), answer_to
+        return _judge_rest(params, client, address, read_hint), answer_to
     except OAuthError as error:
         raise Refused(error, answer_to) from error
 
 
-def _judge_rest(params: Params, client: Client, address: ReturnAddress) -> AuthorizationRequest:
+def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hint: ReadHint) -> AuthorizationRequest:
     params.refuse_repeated()
     state = _state(params)
     response_mode = _response_mode(params)
@@ -120,6 +128,7 @@ def _judge_rest(params: Params, client: Client, address: ReturnAddress) -> Autho
         prompt=_prompt(params),
         max_age=_max_age(params),
         login_hint=(params.get("login_hint") or "")[:MAX_LOGIN_HINT] or None,
+        subject=_subject(params, client, read_hint),
     )
 
 
@@ -183,7 +192,7 @@ def _prompt(params: Params) -> tuple[str, ...]:
     prompts = tuple(dict.fromkeys((params.get("prompt") or "").split()))
     if not set(prompts) <= set(PROMPTS):
         raise InvalidRequest("The parameter prompt holds a value that is not supported.")
-    if "none" in prompts and len(prompts) > 1:
+    if NONE in prompts and len(prompts) > 1:
         raise InvalidRequest("The parameter prompt holds none together with another value.")
     return prompts
 
@@ -195,3 +204,17 @@ def _max_age(params: Params) -> int | None:
     if not _SECONDS.fullmatch(value):
         raise InvalidRequest("The parameter max_age must be a whole number of seconds, at most nine digits.")
     return int(value)
+
+
+def _subject(params: Params, client: Client, read_hint: ReadHint) -> str | None:
+    """OpenID Connect Core section 3.1.2.1. With another app's token this one could ask after that one's people."""
+    token = params.get("id_token_hint")
+    if token is None:
+        return None
+    try:
+        hint = read_hint(token)
+    except InvalidToken as error:
+        raise InvalidRequest("The parameter id_token_hint is not an ID token of ours.", error.reason) from error
+    if hint.client_id != client.client_id:
+        raise InvalidRequest("The parameter id_token_hint was not issued to this client.")
+    return hint.sub

@@ -60,6 +60,12 @@ class LoginRequired(OAuthError):
     error = "login_required"
 
 
+class AccountSelectionRequired(OAuthError):
+    """OpenID Connect Core section 3.1.2.6."""
+
+    error = "account_selection_required"
+
+
 class ConsentRequired(OAuthError):
     """OpenID Connect Core section 3.1.2.6."""
 

@@ -26,6 +26,8 @@ def document(issuer: str) -> dict[str, Any]:
         "code_challenge_methods_supported": list(pkce.METHODS),
         "prompt_values_supported": list(authorize.PROMPTS),
         "acr_values_supported": [claims.ACR_PASSWORD],
+        "display_values_supported": ["page"],
+        "ui_locales_supported": ["en"],
         "claim_types_supported": ["normal"],
         "claims_supported": sorted(
             {*claims.ID_TOKEN_CLAIMS, *(name for names in claims.SCOPE_CLAIMS.values() for name in names)}

@@ -11,19 +11,21 @@ from idp.factors import password as password_rules
 from idp.hashing import Overloaded
 from idp.protocol.claims import ACR_PASSWORD, Authentication
 from idp.services import Services
+from idp.signin import accounts, ending, remembered
 from idp.signin import interaction as dispatcher
-from idp.signin import remembered
 from idp.signin.interaction import Interaction
-from idp.store import credentials, grants, sessions
+from idp.store import credentials, sessions
+from idp.store.attempts import Attempt
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.ids import new_id, new_secret
 from idp.store.sessions import SignedIn
 from idp.store.users import Person
-from idp.web import cookies
+from idp.web import sessions as browser_sessions
 from idp.web.origin import note, origin_of
 
 WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a fault
+OTHER_PERSON = "other_person"  # a fault too: the app waits for another one
 
 
 async def with_password(interaction: Interaction, username: str, password: str) -> Response:
@@ -75,11 +77,11 @@ async def _accept(
 ) -> Response | None:
     """None where the password was changed, or the person disabled, while it was being checked."""
     services, now = interaction.services, interaction.services.clock()
-    cookie = new_secret()
+    secret = new_secret()
     async with services.database.transaction() as transaction:
         if not await credentials.unchanged(transaction, stored):
             return None
-        proof = await _begin_session(transaction, interaction, person, cookie, now)
+        proof = await _begin_session(transaction, interaction, person, secret, now)
         await _rehash(transaction, interaction, person, stored, fresh_hash, now)
         await audit.record(
             transaction,
@@ -91,31 +93,36 @@ async def _accept(
             session_id=proof.sid,
             factor=credentials.PASSWORD,
         )
-        session = SignedIn(proof.sid, person.id, person.email, person.name, proof, now)
-        attempt = replace(interaction.attempt, username=username, fault=None, session_id=proof.sid)
+        session = SignedIn(proof.sid, person.id, person.email, person.name, proof, now, secret)
+        attempt = _went_on(interaction, replace(interaction.attempt, username=username, session_id=proof.sid), person)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=session))
     note(interaction.request, user_id=person.id)
     response = dispatcher.proceed(interaction, code)
-    cookies.write(response, services.settings, cookies.SESSION, cookie)
+    browser_sessions.write(response, services, accounts.first(session, interaction.signed_in))
     remembered.remember(response, services, interaction.browser, person.id)
     return response
 
 
+def _went_on(interaction: Interaction, attempt: Attempt, person: Person) -> Attempt:
+    if interaction.asked.subject in (None, person.id):
+        return replace(attempt, fault=None)
+    return replace(attempt, fault=OTHER_PERSON, username="")
+
+
 async def _begin_session(
-    transaction: Transaction, interaction: Interaction, person: Person, cookie: str, now: datetime
+    transaction: Transaction, interaction: Interaction, person: Person, secret: str, now: datetime
 ) -> Authentication:
-    """A new session, or the person's own one under a new cookie. Somebody else's session in this browser ends."""
-    settings, before = interaction.services.settings, interaction.session
+    """A new session, or the person's own one in this browser under a new secret."""
     proof = Authentication(new_id(now), now, (password_rules.AMR,), ACR_PASSWORD)
-    until = now + settings.session_absolute_lifetime
-    if before is not None and before.user_id == person.id:
-        renewed = replace(proof, sid=before.sid)
-        if await sessions.renew(transaction, cookie, renewed, until):
+    until = now + interaction.services.settings.session_absolute_lifetime
+    own = next((session for session in interaction.signed_in if session.user_id == person.id), None)
+    if own is not None:
+        renewed = replace(proof, sid=own.sid)
+        if await sessions.renew(transaction, secret, renewed, until):
             return renewed
-    elif before is not None:
-        await sessions.end(transaction, before.sid, now)
-        await grants.end_of_session(transaction, before.sid, now)
-    await sessions.start(transaction, proof.sid, cookie, person.id, proof, until)
+    elif len(interaction.signed_in) >= browser_sessions.MOST:
+        await ending.end(transaction, interaction.services, interaction.request, interaction.signed_in[-1], now)
+    await sessions.start(transaction, proof.sid, secret, person.id, proof, until)
     return proof
 
 

@@ -3,29 +3,29 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.protocol.authorize import AnswerTo, AuthorizationRequest
+from idp.protocol.authorize import NONE, AnswerTo, AuthorizationRequest
 from idp.protocol.clients import Client
-from idp.protocol.errors import ConsentRequired, LoginRequired
+from idp.protocol.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, OAuthError
 from idp.services import services_of
+from idp.signin import accounts, pages
 from idp.signin import interaction as dispatcher
-from idp.signin import pages
 from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
 from idp.store.ids import new_secret
-from idp.web import answers, cookies, sessions
+from idp.web import answers, cookies
 
 
 async def begin(request: Request, client: Client, asked: AuthorizationRequest, answer_to: AnswerTo) -> Response:
     """The app's code at once where nothing is left to ask; otherwise an attempt, and the page of its first step."""
     services, now = services_of(request), services_of(request).clock()
-    session = await sessions.current(request, services, now)
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or new_secret()
     attempt = dispatcher.new_attempt(asked, browser, now, services.settings.attempt_lifetime)
-    interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
+    signed_in, session = await accounts.find(request, services, attempt, asked)
+    interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, signed_in, session)
     step = await interaction.step()
     if step is Step.DONE:
         return await dispatcher.give_code(interaction)
-    if "none" in asked.prompt:
+    if NONE in asked.prompt:
         return _nothing_may_be_asked(interaction, step)
     interaction = await dispatcher.recalled(await dispatcher.named(interaction))
     response = await pages.show(interaction)
@@ -35,9 +35,12 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
 
 def _nothing_may_be_asked(interaction: Interaction, step: Step) -> Response:
     """prompt=none (OpenID Connect Core section 3.1.2.6)."""
-    error = (
-        ConsentRequired("The parameter prompt is none, but the person has to be asked for consent.")
-        if step is Step.CONSENT
-        else LoginRequired("The parameter prompt is none, but the person has to sign in.")
-    )
-    return answers.refusal(interaction.request, interaction.answer_to, error, interaction.client.client_name)
+    return answers.refusal(interaction.request, interaction.answer_to, _question(step), interaction.client.client_name)
+
+
+def _question(step: Step) -> OAuthError:
+    if step is Step.CONSENT:
+        return ConsentRequired("The parameter prompt is none, but the person has to be asked for consent.")
+    if step is Step.SELECT:
+        return AccountSelectionRequired("The parameter prompt is none, but the person has to choose an account.")
+    return LoginRequired("The parameter prompt is none, but the person has to sign in.")

@@ -10,10 +10,10 @@ from idp import audit
 from idp.audit import Event
 from idp.protocol import redirects, scopes
 from idp.protocol.errors import InvalidRequest
+from idp.protocol.params import Params
 from idp.services import Services, services_of
-from idp.signin import remembered
+from idp.signin import accounts, ending, remembered
 from idp.store import consents, grants
-from idp.store import sessions as session_rows
 from idp.store.consents import ConnectedApp
 from idp.store.sessions import SignedIn
 from idp.web import cookies, csrf, forms, problems, sessions
@@ -26,42 +26,53 @@ log = structlog.get_logger("idp.home")
 
 async def home(request: Request) -> Response:
     services = services_of(request)
-    session = await sessions.current(request, services, services.clock())
-    if session is None:
+    signed_in = await sessions.signed_in(request, services, services.clock())
+    if not signed_in:
         return page(request, "signin/home.html", {"account": None})
+    session, *others = signed_in
     apps = await consents.of_user(services.database, session.user_id)
     context = {
         "account": {"name": session.name, "email": session.email},
-        "csrf": _token(request, services, session),
+        "others": [{"sid": each.sid, "name": each.name, "email": each.email} for each in others],
+        "csrf": _token(services, session),
         "sign_out_action": "/sign-out",
+        "switch_action": "/switch-account",
         "apps": [_app(app, services.settings.scope_words) for app in apps],
     }
     return page(request, "signin/home.html", context)
 
 
 async def sign_out(request: Request) -> Response:
-    """Ends the session and what ends with it, and forgets on this device who it was. Twice is as good as once."""
+    """Ends every session of this browser, and forgets on this device who it was. Twice is as good as once."""
     services, now = services_of(request), services_of(request).clock()
-    session = await sessions.current(request, services, now)
+    signed_in = await sessions.signed_in(request, services, now)
     try:
-        await _check(request, services, session)
+        await _check(request, services, signed_in[0] if signed_in else None)
     except (Forged, InvalidRequest) as error:
         return _refused(request, error)
-    if session is not None:
+    if signed_in:
         async with services.database.transaction() as transaction:
-            await session_rows.end(transaction, session.sid, now)
-            await grants.end_of_session(transaction, session.sid, now)
-            await audit.record(
-                transaction,
-                services,
-                Event.SIGNED_OUT,
-                origin_of(request),
-                user_id=session.user_id,
-                session_id=session.sid,
-            )
+            for session in signed_in:
+                await ending.end(transaction, services, request, session, now)
     response = RedirectResponse("/signed-out", 303)
     cookies.clear(response, services.settings, cookies.SESSION)
     remembered.forget(response, services)
+    return response
+
+
+async def switch_account(request: Request) -> Response:
+    """Another one of those who are signed in here is the one whose page this is."""
+    services, now = services_of(request), services_of(request).clock()
+    signed_in = await sessions.signed_in(request, services, now)
+    try:
+        form = await _check(request, services, signed_in[0] if signed_in else None)
+    except (Forged, InvalidRequest) as error:
+        return _refused(request, error)
+    response = RedirectResponse("/", 303)
+    wanted = next((session for session in signed_in if session.sid == form.get("sid")), None)
+    if wanted is not None:
+        await sessions.seen(services, wanted, now)
+        sessions.write(response, services, accounts.first(wanted, signed_in))
     return response
 
 
@@ -94,18 +105,19 @@ async def withdraw(request: Request) -> Response:
     return RedirectResponse("/", 303)
 
 
-def _token(request: Request, services: Services, session: SignedIn) -> str:
-    browser = cookies.read(request.headers, services.settings, cookies.SESSION) or ""
-    return csrf.token(services, session.sid, browser, session.user_id)
+def _token(services: Services, session: SignedIn) -> str:
+    return csrf.token(services, session.sid, session.secret, session.user_id)
 
 
-async def _check(request: Request, services: Services, session: SignedIn | None) -> None:
-    """Without a session there is no token, and still nothing is done for another site: its post brings no cookie."""
+async def _check(request: Request, services: Services, session: SignedIn | None) -> Params:
+    """The form. Without a session it has no token, and still nothing is done for another site: it brings no cookie."""
     csrf.check_origin(request, services)
-    if session is not None:
-        form = await forms.read(request)
-        form.refuse_repeated()
-        csrf.check(request, services, form.get("csrf"), _token(request, services, session))
+    if session is None:
+        return Params({})
+    form = await forms.read(request)
+    form.refuse_repeated()
+    csrf.check(request, services, form.get("csrf"), _token(services, session))
+    return form
 
 
 def _refused(request: Request, error: Exception) -> Response:

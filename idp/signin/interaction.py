@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp.protocol.authorize import FORM_POST, AnswerTo, AuthorizationRequest
+from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
 from idp.protocol.clients import Client
 from idp.protocol.grants.authorization_code import Code
 from idp.services import Services
-from idp.signin import remembered
+from idp.signin import accounts, remembered
 from idp.signin.steps import Demand, Progress, Step, next_step
 from idp.store import attempts, consents, handles
 from idp.store.attempts import Attempt
@@ -27,7 +27,10 @@ MAX_URL_PART = 7000  # proxies take lines of 8 KB
 
 @dataclass(frozen=True)
 class Interaction:
-    """One request of a sign-in, with everything that is known of it."""
+    """One request of a sign-in, with everything that is known of it.
+
+    `signed_in` are the sessions of this browser, and `session` the one of them that it is about.
+    """
 
     request: Request
     services: Services
@@ -36,6 +39,7 @@ class Interaction:
     answer_to: AnswerTo
     attempt: Attempt
     browser: str
+    signed_in: tuple[SignedIn, ...]
     session: SignedIn | None
 
     @property
@@ -55,15 +59,17 @@ class Interaction:
             allowed = await consents.find(source, self.session.user_id, self.client.client_id)
         progress = Progress(
             identified=bool(self.attempt.username),
+            selectable=accounts.selectable(self.signed_in, self.session, self.attempt, self.asked),
             session_user=self.session.user_id if self.session else None,
             auth_time=self.session.authentication.auth_time if self.session else None,
             allowed=allowed,
             consented_by=self.attempt.consented_by,
         )
         demand = Demand(
+            subject=self.asked.subject,
             scope=frozenset(self.asked.scope),
             fresh_since=self.attempt.fresh_since,
-            ask_consent="consent" in self.asked.prompt,
+            ask_consent=CONSENT in self.asked.prompt,
         )
         return next_step(progress, demand)
 
@@ -74,9 +80,7 @@ async def restart(old: Interaction, typed: str | None = None) -> Response:
     attempt = new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
     if old.attempt.done_at is None:
         since = [each for each in (old.attempt.fresh_since, attempt.fresh_since) if each is not None]
-        asked_anew = old.attempt.version > 0 and old.attempt.username is None
-        username = "" if asked_anew else old.attempt.username
-        attempt = replace(attempt, username=username, fresh_since=max(since, default=None))
+        attempt = replace(attempt, username=old.attempt.username, fresh_since=max(since, default=None))
     if typed is not None and len(typed) <= MAX_USERNAME:
         somebody_else = old.session is not None and canonical(typed) != canonical(old.session.email)
         attempt = replace(attempt, username=typed, fresh_since=now if somebody_else else attempt.fresh_since)
@@ -176,7 +180,7 @@ def new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifeti
 
 def _fresh_since(asked: AuthorizationRequest, now: datetime) -> datetime | None:
     """From when on an authentication counts (OpenID Connect Core section 3.1.2.1, prompt and max_age)."""
-    if "login" in asked.prompt:
+    if LOGIN in asked.prompt:
         return now
     if asked.max_age is None:
         return None
@@ -188,12 +192,12 @@ async def _expected(interaction: Interaction) -> str | None:
 
     A hint that names somebody else is shown in the field, where it can be changed.
     """
-    hint, session = interaction.asked.login_hint, interaction.session
-    if session is not None:
-        likely = session.email
-    else:
-        known = await remembered.find(interaction.request, interaction.services, interaction.browser)
-        if known is None:
-            return None
-        likely = known.email
-    return likely if hint is None or canonical(hint) == canonical(likely) else None
+    asked = interaction.asked
+    if interaction.session is not None:
+        return interaction.session.email
+    if (interaction.signed_in and asked.subject is None) or SELECT_ACCOUNT in asked.prompt:
+        return None
+    known = await remembered.find(interaction.request, interaction.services, interaction.browser)
+    if known is None or asked.subject not in (None, known.id):
+        return None
+    return known.email if asked.login_hint is None or canonical(asked.login_hint) == canonical(known.email) else None

@@ -14,13 +14,14 @@ from idp.protocol.errors import InvalidRequest, OAuthError
 from idp.protocol.params import Params
 from idp.protocol.redirects import return_address
 from idp.services import Services, services_of
+from idp.signin import accounts
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
 from idp.store import attempts, handles
 from idp.store.attempts import Attempt
 from idp.store.ids import hash_of
 from idp.store.prune import KEEP_ATTEMPTS
-from idp.web import cookies, csrf, forms, problems, sessions
+from idp.web import cookies, csrf, forms, problems
 from idp.web.csrf import Forged
 from idp.web.origin import note
 from idp.web.pages import reference_of
@@ -146,8 +147,8 @@ async def load(request: Request) -> Interaction:
     except OAuthError as error:
         raise Halt(problems.WRONG_REDIRECT) from error
     answer_to = AnswerTo(address, asked.response_mode, asked.state)
-    session = await sessions.current(request, services, services.clock())
-    interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, session)
+    signed_in, session = await accounts.find(request, services, attempt, asked)
+    interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, signed_in, session)
     return await dispatcher.recalled(interaction)
 
 

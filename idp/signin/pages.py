@@ -8,17 +8,19 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from idp import audit
 from idp.audit import Event
 from idp.protocol import redirects, scopes
+from idp.protocol.authorize import CONSENT
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
+from idp.signin import accounts, remembered
 from idp.signin import interaction as dispatcher
-from idp.signin import remembered
-from idp.signin.authenticate import WRONG_PASSWORD, with_password
+from idp.signin.authenticate import OTHER_PERSON, WRONG_PASSWORD, with_password
 from idp.signin.interaction import MAX_USERNAME, Interaction
 from idp.signin.loading import DENIED, form_token, typed_name
 from idp.signin.steps import Step
 from idp.store import attempts, consents, sessions
 from idp.store.db import Transaction
 from idp.web import answers, problems
+from idp.web import sessions as browser_sessions
 from idp.web.origin import origin_of
 from idp.web.pages import page
 
@@ -33,6 +35,12 @@ _NO_NAME = {
     "field": "username",
     "message": "Enter the e-mail address you sign in with.",
 }
+_OTHER_PERSON = {
+    "summary": "That is another account",
+    "field": "username",
+    "message": "You are signed in, but the app asks for the account that you used there before.",
+}
+_NAME_FAULTS = {NO_NAME: _NO_NAME, OTHER_PERSON: _OTHER_PERSON}
 
 
 async def show(interaction: Interaction) -> Response:
@@ -70,7 +78,7 @@ async def identify(interaction: Interaction, form: Params) -> Response:
     """Who is signing in; a password manager may have filled the password as well."""
     username = typed_name(form)
     if username is None or len(username) > MAX_USERNAME:
-        await _save(interaction, username=None, fault=NO_NAME)
+        await _save(interaction, username="", fault=NO_NAME)
         return RedirectResponse(interaction.url, 303)
     password = form.get("password")
     if password is not None:
@@ -84,6 +92,21 @@ async def password(interaction: Interaction, form: Params) -> Response:
     if not username or typed is None:
         return RedirectResponse(interaction.url, 303)
     return await with_password(interaction, username, typed)
+
+
+async def select(interaction: Interaction, form: Params) -> Response:
+    """One of those who are signed in here."""
+    session = next((each for each in interaction.signed_in if each.sid == form.get("sid")), None)
+    if session is None:
+        return RedirectResponse(interaction.url, 303)
+    services = interaction.services
+    attempt = replace(interaction.attempt, session_id=session.sid, username=session.email, fault=None)
+    await browser_sessions.seen(services, session, services.clock())
+    async with services.database.transaction() as transaction:
+        code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=session))
+    response = dispatcher.proceed(interaction, code)
+    browser_sessions.write(response, services, accounts.first(session, interaction.signed_in))
+    return response
 
 
 async def consent(interaction: Interaction, form: Params) -> Response:
@@ -106,7 +129,8 @@ async def consent(interaction: Interaction, form: Params) -> Response:
 
 async def switch(interaction: Interaction, _: Params) -> Response:
     """Not you? Then the session of this browser does not count for this attempt either."""
-    await _save(interaction, username=None, fault=None, fresh_since=interaction.services.clock())
+    now = interaction.services.clock()
+    await _save(interaction, username="", fault=None, fresh_since=now, session_id=None)
     return RedirectResponse(interaction.url, 303)
 
 
@@ -166,10 +190,22 @@ def _app(interaction: Interaction) -> dict[str, str]:
     return {"name": interaction.client.client_name, "host": host}
 
 
+async def _select_page(interaction: Interaction) -> Response:
+    context = _common(interaction, Step.SELECT) | {
+        "accounts": [{"sid": each.sid, "name": each.name, "email": each.email} for each in interaction.signed_in],
+        "error": None,
+    }
+    return page(interaction.request, "signin/select.html", context, form_action=None)
+
+
 async def _identify_page(interaction: Interaction) -> Response:
+    other = interaction.asked.subject is not None and bool(interaction.signed_in) and not interaction.attempt.fault
     context = _common(interaction, Step.IDENTIFY) | {
         "username": interaction.asked.login_hint or "",
-        "error": _NO_NAME if interaction.attempt.fault == NO_NAME else None,
+        "reason": f"{interaction.client.client_name} asks for the account that you used there before."
+        if other
+        else None,
+        "error": _NAME_FAULTS.get(interaction.attempt.fault or ""),
     }
     return page(interaction.request, "signin/identify.html", context, form_action=None)
 
@@ -193,7 +229,7 @@ async def _consent_page(interaction: Interaction) -> Response:
     session = interaction.session
     assert session is not None  # noqa: S101  # the step is CONSENT only with one
     before = await consents.find(interaction.services.database, session.user_id, interaction.client.client_id)
-    if "consent" in interaction.asked.prompt:
+    if CONSENT in interaction.asked.prompt:
         before = frozenset()
     own_words = interaction.services.settings.scope_words
     asked = [(scope, scopes.describe(scope, own_words)) for scope in interaction.asked.scope]
@@ -215,6 +251,7 @@ def _withheld(asked: tuple[str, ...]) -> list[str]:
 
 
 _PAGES: dict[Step, Callable[[Interaction], Awaitable[Response]]] = {
+    Step.SELECT: _select_page,
     Step.IDENTIFY: _identify_page,
     Step.PASSWORD: _password_page,
     Step.CONSENT: _consent_page,

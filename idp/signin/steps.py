@@ -10,6 +10,7 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
+    SELECT = "select"
     IDENTIFY = "identify"
     PASSWORD = "password"  # noqa: S105  # the name of a step
     CONSENT = "consent"
@@ -20,11 +21,14 @@ class Step(StrEnum):
 class Progress:
     """What is known so far.
 
-    `identified`: the attempt knows who is signing in. `session_user` and `auth_time`: the live session of this browser.
+    `identified`: the attempt knows who is signing in. `session_user` and `auth_time`: the live session that
+    it is about.
+    `selectable`: there are sessions in this browser, and nobody said yet which of them it is about.
     `allowed`: what its person allowed this client before. `consented_by`: who allowed it in this very attempt.
     """
 
     identified: bool
+    selectable: bool
     session_user: str | None
     auth_time: datetime | None
     allowed: frozenset[str]
@@ -33,8 +37,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Demand:
-    """What the client asks for. A session older than `fresh_since` does not count; `ask_consent` is prompt=consent."""
+    """What the client asks for. A session older than `fresh_since` does not count; `ask_consent` is prompt=consent.
 
+    `subject` is the only person who will do, where the client named one.
+    """
+
+    subject: str | None
     scope: frozenset[str]
     fresh_since: datetime | None
     ask_consent: bool
@@ -42,7 +50,9 @@ class Demand:
 
 def next_step(progress: Progress, demand: Demand) -> Step:
     if not _signed_in(progress, demand):
-        return Step.PASSWORD if progress.identified else Step.IDENTIFY
+        if progress.identified:
+            return Step.PASSWORD
+        return Step.SELECT if progress.selectable else Step.IDENTIFY
     if not _allowed(progress, demand):
         return Step.CONSENT
     return Step.DONE
@@ -50,6 +60,8 @@ def next_step(progress: Progress, demand: Demand) -> Step:
 
 def _signed_in(progress: Progress, demand: Demand) -> bool:
     if progress.session_user is None or progress.auth_time is None:
+        return False
+    if demand.subject is not None and demand.subject != progress.session_user:
         return False
     return demand.fresh_since is None or progress.auth_time >= demand.fresh_since
 

@@ -18,7 +18,7 @@ from idp.store.tables import Attempt as AttemptRow
 from idp.store.tables import ClientRow, table_of
 
 PURPOSE = "username"
-TICKET = "ticket:1"  # the number changes with what is sealed, so that an old one opens no more
+TICKET = "ticket:2"  # the number changes with what is sealed, so that an old one opens no more
 _ATTEMPTS = table_of(AttemptRow)
 _CLIENTS = table_of(ClientRow)
 _MUTABLE = ("username", "fault", "fresh_since", "session_id", "consented_by", "done_at")
@@ -47,7 +47,8 @@ _SAVE = Statement(
 class Attempt:
     """One sign-in on its way. `request` is the judged authorization request; `url_part` names it in URLs.
 
-    `username` is "" where nobody is to be expected. `version` counts what was recorded: 0 where there is no row.
+    `username` is "" where nobody is to be expected. `session_id` is the session that began or was chosen
+    in it. `version` counts what was recorded: 0 where there is no row.
     """
 
     id: str

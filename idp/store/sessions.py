@@ -1,6 +1,6 @@
 """Sessions: a cookie's hash, a person, and how they proved who they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,7 +65,7 @@ _END_OF_USER = Statement(
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A live session and its person."""
+    """A live session, its person, and the secret in the browser's cookie."""
 
     sid: str
     user_id: str
@@ -73,11 +73,12 @@ class SignedIn:
     name: str
     authentication: Authentication
     seen_at: datetime
+    secret: str = field(repr=False)
 
 
-async def find(connection: Connection, cookie: str, now: datetime, idle: timedelta) -> SignedIn | None:
-    row = await connection.one(_FIND, cookie_hash=hash_of(cookie), now=now, idle_since=now - idle)
-    return None if row is None else _signed_in(row)
+async def find(connection: Connection, secret: str, now: datetime, idle: timedelta) -> SignedIn | None:
+    row = await connection.one(_FIND, cookie_hash=hash_of(secret), now=now, idle_since=now - idle)
+    return None if row is None else _signed_in(row, secret)
 
 
 async def is_alive(connection: Connection, sid: str, now: datetime, idle: timedelta) -> bool:
@@ -85,12 +86,12 @@ async def is_alive(connection: Connection, sid: str, now: datetime, idle: timede
 
 
 async def start(  # what a session is
-    transaction: Transaction, sid: str, cookie: str, user_id: str, proof: Authentication, until: datetime
+    transaction: Transaction, sid: str, secret: str, user_id: str, proof: Authentication, until: datetime
 ) -> None:
     await transaction.run(
         _START,
         id=sid,
-        cookie_hash=hash_of(cookie),
+        cookie_hash=hash_of(secret),
         user_id=user_id,
         created_at=proof.auth_time,
         authenticated_at=proof.auth_time,
@@ -102,12 +103,12 @@ async def start(  # what a session is
     )
 
 
-async def renew(transaction: Transaction, cookie: str, proof: Authentication, until: datetime) -> bool:
-    """The same session under a new cookie, after its person proved again who they are. The old cookie opens nothing."""
+async def renew(transaction: Transaction, secret: str, proof: Authentication, until: datetime) -> bool:
+    """The same session under a new secret, after its person proved again who they are. The old one opens nothing."""
     touched = await transaction.run(
         _RENEW,
         of=proof.sid,
-        new_hash=hash_of(cookie),
+        new_hash=hash_of(secret),
         now=proof.auth_time,
         until=until,
         new_amr=" ".join(proof.amr),
@@ -128,6 +129,6 @@ async def end_all_of(transaction: Transaction, user_id: str, now: datetime) -> i
     return await transaction.run(_END_OF_USER, of=user_id, now=now)
 
 
-def _signed_in(row: Row) -> SignedIn:
+def _signed_in(row: Row, secret: str) -> SignedIn:
     proof = Authentication(row.id, row.authenticated_at, tuple(row.amr.split()), row.acr)
-    return SignedIn(row.id, row.user_id, row.email, row.claims.get("name") or row.email, proof, row.seen_at)
+    return SignedIn(row.id, row.user_id, row.email, row.claims.get("name") or row.email, proof, row.seen_at, secret)

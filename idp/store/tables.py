@@ -205,8 +205,8 @@ class Handle(SQLModel, table=True):
 class Attempt(SQLModel, table=True):
     """What has happened in one sign-in since it began; what it began with is sealed in its URL.
 
-    A session older than `fresh_since` does not count for it; `session_id` is the session that began in it, and
-    `consented_by` who allowed the app in it.
+    A session older than `fresh_since` does not count for it; `session_id` is the session that began or was
+    chosen in it, and `consented_by` who allowed the app in it.
     """
 
     __tablename__ = "attempts"

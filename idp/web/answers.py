@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from idp.protocol import meanings
 from idp.protocol.authorize import FORM_POST, AnswerTo
 from idp.protocol.errors import OAuthError
 from idp.services import services_of
@@ -19,7 +20,9 @@ def success(request: Request, answer_to: AnswerTo, code: str, app_name: str | No
 
 def refusal(request: Request, answer_to: AnswerTo, error: OAuthError, app_name: str | None) -> Response:
     """RFC 6749 section 4.1.2.1."""
-    return _send(request, answer_to, {"error": error.error, "error_description": error.description}, app_name)
+    told = {"error": error.error, "error_description": error.description}
+    told["error_uri"] = meanings.uri(services_of(request).settings.issuer, error.error)
+    return _send(request, answer_to, told, app_name)
 
 
 def _send(request: Request, answer_to: AnswerTo, fields: Mapping[str, str], app_name: str | None) -> Response:

@@ -11,7 +11,7 @@ BROWSER = "browser"
 SESSION = "session"
 ACCOUNT = "account"
 BROWSER_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
-_MAX_VALUE = 128
+_MAX_VALUE = 256
 
 
 def name(settings: Settings, purpose: str) -> str:

@@ -78,8 +78,10 @@ def test_a_refusal_tells_the_app_the_error_its_state_and_the_issuer(
     response = send("GET", app.provider.issuer + app.url(**changes))
     assert response.headers["location"].startswith(f"{CALLBACK}?")
     answer = answer_of(response)
-    assert answer.keys() == {"error", "error_description", "state", "iss"}
+    assert answer.keys() == {"error", "error_description", "error_uri", "state", "iss"}
     assert answer["error"] == error
+    meaning = send("GET", answer["error_uri"])
+    assert (meaning.status_code, f"<code>{error}</code>" in meaning.text) == (200, True)
     assert re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", answer["error_description"])  # RFC 6749 section 4.1.2.1
     assert (answer["state"], answer["iss"]) == ("state-123", app.provider.issuer)
     assert response.headers["cache-control"] == "no-store"
@@ -186,7 +188,7 @@ def test_co_07_a_person_who_denies_gives_access_denied_with_state_and_iss_and_no
     ana.sign_in(register(provider).url())
     ana.open(app.url())
     answer = answer_of(ana.submit(action="/consent", button="deny"))
-    assert answer.keys() == {"error", "error_description", "state", "iss"}
+    assert answer.keys() == {"error", "error_description", "error_uri", "state", "iss"}
     assert (answer["error"], answer["state"], answer["iss"]) == ("access_denied", "state-123", provider.issuer)
     assert answer_of(ana.open(app.url(prompt="none")))["error"] == "consent_required"
 
@@ -236,7 +238,7 @@ def test_response_mode_form_post_brings_errors_as_a_form_too(app: App) -> None:
     page = send("GET", app.provider.issuer + app.url(response_mode="form_post", scope="nonsense"))
     (form,) = forms(page.text)
     assert form.action == CALLBACK
-    assert form.fields.keys() == {"error", "error_description", "state", "iss"}
+    assert form.fields.keys() == {"error", "error_description", "error_uri", "state", "iss"}
     assert form.fields["error"] == "invalid_scope"
 
 
@@ -382,11 +384,12 @@ def test_az_12_another_person_who_signs_in_gets_a_session_of_their_own(provider:
     response = browser.submit(action="/password", password=PASSWORD)
     assert 'id="allow"' in response.text, "what Ana allowed, Ben did not"
     browser.submit(action="/consent", button="allow")
-    his = app.tokens(browser)
+    browser.open(app.url(login_hint="ben@example.test"))
+    his = app.tokens(browser, login_hint="ben@example.test")
     before, after = claims_of(hers["id_token"]), claims_of(his["id_token"])
     assert before["sub"] != after["sub"]
     assert before["sid"] != after["sid"]
-    assert userinfo(provider, hers["access_token"]).status_code == 401, "her session ended"
+    assert userinfo(provider, hers["access_token"]).json()["email"] == EMAIL, "hers goes on beside his"
     assert userinfo(provider, his["access_token"]).json()["email"] == "ben@example.test"
 
 

@@ -113,7 +113,7 @@ def test_az_06_state_comes_back_as_it_was_and_once(app: App, ana: Browser, state
 def test_az_06_a_state_too_long_is_refused_and_not_reflected(app: App, state: str) -> None:
     """The attacker's state would make the app's address longer than its server reads."""
     answer = answer_of(send("GET", app.provider.issuer + app.url(state=state)))
-    assert answer.keys() == {"error", "error_description", "iss"}
+    assert answer.keys() == {"error", "error_description", "error_uri", "iss"}
     assert answer["error"] == "invalid_request"
 
 
@@ -143,7 +143,7 @@ def test_az_07_a_nonce_of_64_kb_is_refused(app: App, ana: Browser) -> None:
     longest = app.url(nonce="n" * 65_000)
     for url in (app.url(nonce="n" * 1025), longest, stored.headers["location"]):
         told = answer_of(ana.http.get(url))
-        assert told.keys() == {"error", "error_description", "state", "iss"}
+        assert told.keys() == {"error", "error_description", "error_uri", "state", "iss"}
         assert told["error"] == "invalid_request"
     posted = post_authorize(app.provider, parameters_of(app.url(nonce="n" * 65_536)))
     assert (posted.status_code, "location" in posted.headers) == (413, False)

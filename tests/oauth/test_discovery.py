@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from idp.protocol.errors import OAuthError
 from tests.oauth.wire import App, register, send
 from tests.provider import Browser, Provider, answer_of
 
@@ -125,3 +126,16 @@ def test_ht_05_headers_that_would_change_the_request_are_ignored(app: App, heade
     answer = send("GET", app.provider.issuer + PATHS[0], headers={header: value})
     assert answer.json()["issuer"] == app.provider.issuer
     assert urlsplit(answer.json()["token_endpoint"]).netloc == urlsplit(app.provider.issuer).netloc
+
+
+def test_every_error_code_has_a_page_that_says_what_it_means(provider: Provider) -> None:
+    for error in {each.error for each in OAuthError.__subclasses__()}:
+        page = send("GET", f"{provider.issuer}/errors/{error}")
+        assert (page.status_code, f"<code>{error}</code>" in page.text) == (200, True), error
+
+
+@pytest.mark.parametrize("error", ["made_up", "..%2f..%2fetc", "<script>", "INVALID_REQUEST", "%00", "é"])
+def test_an_error_code_that_does_not_exist_has_none_and_is_not_repeated(provider: Provider, error: str) -> None:
+    page = send("GET", f"{provider.issuer}/errors/{error}")
+    assert page.status_code == 404
+    assert error not in page.text

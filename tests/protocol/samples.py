@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from idp.protocol.clients import Client
+from idp.protocol.errors import InvalidToken
+from idp.protocol.id_token_hint import IdTokenHint
 from idp.protocol.params import Params, from_pairs
 
 ISSUER = "https://id.example.com"
@@ -28,6 +30,10 @@ CONFIDENTIAL = Client(
     profile="oauth2.1",
 )
 PUBLIC = replace(CONFIDENTIAL, client_id="phone", token_endpoint_auth_method="none")
+
+
+def no_hint(token: str) -> IdTokenHint:
+    raise InvalidToken("The token is not valid.", "no hint is expected here")
 
 
 def params(**values: Any) -> Params:

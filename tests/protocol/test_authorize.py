@@ -13,10 +13,13 @@ from idp.protocol.authorize import (
     AuthorizationRequest,
     Refused,
     client_id_of,
-    judge,
+)
+from idp.protocol.authorize import (
+    judge as judge_with,
 )
 from idp.protocol.clients import Client
-from idp.protocol.errors import UnknownClient, UnregisteredRedirectUri
+from idp.protocol.errors import InvalidToken, UnknownClient, UnregisteredRedirectUri
+from idp.protocol.id_token_hint import IdTokenHint
 from idp.protocol.params import Params, from_pairs, parse
 from tests.protocol.samples import CALLBACK, CHALLENGE, CONFIDENTIAL, PUBLIC
 
@@ -31,13 +34,39 @@ GOOD = {
     "code_challenge_method": "S256",
 }
 # Everything that the endpoint knows, whether it is in a good request or not.
-EVERY = (*GOOD, "response_mode", "prompt", "max_age", "login_hint", "request", "request_uri", "registration")
+EVERY = (
+    *GOOD,
+    "response_mode",
+    "prompt",
+    "max_age",
+    "login_hint",
+    "request",
+    "request_uri",
+    "registration",
+    "id_token_hint",
+)
 
 
 def request(*repeated: tuple[str, str], **changes: str | None) -> Params:
     """A good request with changes; None takes a parameter out, and `repeated` come after the rest."""
     values = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
     return from_pairs([*values.items(), *repeated])
+
+
+# Accepted, and of no effect so far.
+WITHOUT_EFFECT = ("ui_locales", "claims_locales", "acr_values", "display", "made_up")
+
+
+def read_hint(token: str) -> IdTokenHint:
+    """Stands in for the verifier, which has tables of its own: a hint that names its person and its client."""
+    sub, _, client_id = token.partition("@")
+    if not client_id:
+        raise InvalidToken("The token is not valid.", "signed by a key that is not ours")
+    return IdTokenHint(sub, "s1", client_id)
+
+
+def judge(parameters: Params, client: Client = CONFIDENTIAL) -> tuple[AuthorizationRequest, AnswerTo]:
+    return judge_with(parameters, client, read_hint)
 
 
 def accepted(parameters: Params, client: Client = CONFIDENTIAL) -> AuthorizationRequest:
@@ -67,6 +96,7 @@ def test_a_good_request_is_judged_value_by_value() -> None:
         prompt=("login", "consent"),
         max_age=300,
         login_hint="ana@example.test",
+        subject=None,
     )
     assert (answer_to.address.redirect_uri, answer_to.response_mode, answer_to.state) == (
         CALLBACK,
@@ -286,7 +316,7 @@ def test_prompt_is_a_list(value: str | None, prompts: tuple[str, ...]) -> None:
         "login none",
         "none consent",
         "none login consent",
-        "select_account",
+        "none select_account",
         "create",
         "NONE",
         "login,consent",
@@ -420,3 +450,29 @@ def test_judging_ends_in_a_request_a_refusal_at_the_registered_address_or_a_page
         assert not repeated
         assert asked.redirect_uri == CALLBACK
         assert set(asked.scope) <= set(client.scope)
+
+
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
+@pytest.mark.parametrize("value", ["en", "../../etc/passwd", "xx-Klingon de", "x" * 10_000, "<b>", "\u202e"])
+def test_un_07_what_has_no_effect_here_may_be_anything(name: str, value: str) -> None:
+    """The attacker sends a language, a level or a kind of page that nobody has, or that is a path."""
+    assert accepted(request(**{name: value})) == accepted(request())
+
+
+def test_a_request_of_several_kilobytes_is_judged_like_any_other() -> None:
+    asked = accepted(request(state="s" * MAX_STATE, nonce="n" * MAX_NONCE, made_up="x" * 8000))
+    assert (asked.state, asked.nonce) == ("s" * MAX_STATE, "n" * MAX_NONCE)
+
+
+def test_an_id_token_hint_says_for_whom_alone_the_app_is_answered() -> None:
+    assert accepted(request(id_token_hint="ana@billing")).subject == "ana"
+    assert accepted(request()).subject is None
+
+
+@pytest.mark.parametrize("hint", ["forged", "ana@another", "ana@"])
+def test_az_14_a_hint_that_is_forged_or_of_another_app_is_refused(hint: str) -> None:
+    """An app asks after the person of a token that it made up, or that another app lost."""
+    error, description, _ = refused(request(id_token_hint=hint))
+    assert error == "invalid_request"
+    assert "id_token_hint" in description
+    assert hint not in description

@@ -7,7 +7,7 @@ from idp.protocol import grants, metadata, scopes
 from idp.protocol.authorize import Refused, judge
 from idp.protocol.registration import Registration, register
 from idp.routes import API, PAGES
-from tests.protocol.samples import CALLBACK, CHALLENGE, CONFIDENTIAL, ISSUER, params
+from tests.protocol.samples import CALLBACK, CHALLENGE, CONFIDENTIAL, ISSUER, no_hint, params
 
 DOCUMENT = metadata.document(ISSUER)
 ENDPOINTS = {name: value for name, value in DOCUMENT.items() if name.endswith(("_endpoint", "_uri"))}
@@ -93,7 +93,7 @@ def test_every_advertised_value_of_the_authorization_request_is_accepted(
         code_challenge_method="S256",
     )
     try:
-        asked, _ = judge(request, CONFIDENTIAL)
+        asked, _ = judge(request, CONFIDENTIAL, no_hint)
     except Refused as refused:
         pytest.fail(refused.error.description)
     assert (asked.response_mode, asked.prompt) == (mode, (prompt,))

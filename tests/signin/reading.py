@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import httpx2
 
 from idp.store import attempts
+from idp.store.ids import hash_of
 from idp.store.seal import Sealer
 from tests.provider import Browser, Provider, forms
 
@@ -70,6 +71,19 @@ def path_of(browser: Browser) -> str:
 def token_of(browser: Browser) -> str:
     """The token in the first form of the page."""
     return forms(page_of(browser).text)[0].fields["csrf"]
+
+
+def sid_of(provider: Provider, browser: Browser) -> str:
+    """The session that this browser used last."""
+    (cookie,) = [value for name, value in browser.http.cookies.items() if "session" in name]
+    ((sid,),) = query(provider, "SELECT id FROM sessions WHERE cookie_hash = ?", hash_of(cookie.partition(".")[0]))
+    return str(sid)
+
+
+def choose(browser: Browser, name: str) -> httpx2.Response:
+    """Presses the button of this person on the page that asks which account it is."""
+    buttons = re.findall(r'<button id="(account-\d)"[^>]*><b><bdi>([^<]+)<', page_of(browser).text)
+    return browser.submit(next(button for button, of in buttons if of == name), action="/select")
 
 
 def step_of(browser: Browser) -> str | None:

@@ -94,7 +94,7 @@ def test_co07_a_no_is_told_to_the_app_and_gives_nothing(provider: Provider, at_c
     grants = count(provider, "SELECT count(*) FROM grants")
     codes = count(provider, "SELECT count(*) FROM handles")
     answer = answer_of(at_consent.submit("deny", action="/consent"))
-    assert answer.keys() == {"error", "error_description", "state", "iss"}
+    assert answer.keys() == {"error", "error_description", "error_uri", "state", "iss"}
     assert (answer["error"], answer["state"], answer["iss"]) == ("access_denied", "state-123", provider.issuer)
     assert count(provider, CONSENTS) == 0
     assert count(provider, "SELECT count(*) FROM grants") == grants

@@ -83,6 +83,7 @@ def test_az_12_a_name_that_is_not_the_signed_in_persons_is_asked_for_their_passw
     answer_of(browser.sign_in(app.url()))
     query(provider, "UPDATE sessions SET authenticated_at = '2026-01-01T00:00:00.000000Z'")
     browser.open(app.url(max_age="600", login_hint=BEN))
+    browser.submit(action="/switch")
     assert step_of(browser) == "identify"
     form_of_ben = page_of(browser)
     browser.open(app.url(prompt="login"))

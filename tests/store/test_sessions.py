@@ -23,7 +23,9 @@ async def opens(world: World, cookie: str, after: timedelta = timedelta()) -> bo
 async def test_a_cookie_opens_the_session_of_its_person(world: World, session: SessionOf) -> None:
     found = await sessions.find(world.database, session.cookie, NOW, IDLE)
     expected = proof(session.sid)
-    assert found == sessions.SignedIn(session.sid, session.user_id, "person1@example.com", "Ana", expected, NOW)
+    assert found == sessions.SignedIn(
+        session.sid, session.user_id, "person1@example.com", "Ana", expected, NOW, session.cookie
+    )
 
 
 async def test_who_has_no_name_is_called_by_their_address(world: World) -> None:
