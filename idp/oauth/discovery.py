@@ -1,6 +1,7 @@
 """What is public and the same for everybody: discovery, JWKS, and what the error codes mean."""
 
 import json
+import re
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +12,8 @@ from idp.services import services_of
 from idp.web import cors, problems
 from idp.web.pages import page
 from idp.web.problems import problem_page
+
+_REFERENCE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}")
 
 
 async def discovery(request: Request) -> Response:
@@ -30,7 +33,14 @@ async def meaning(request: Request) -> Response:
     found = MEANINGS.get(error)
     if found is None:
         return problem_page(request, problems.NOT_FOUND)
-    return page(request, "meaning.html", {"error": error, "what": found.what, "what_to_do": found.what_to_do})
+    reference = request.query_params.get("reference", "")
+    context = {
+        "error": error,
+        "what": found.what,
+        "what_to_do": found.what_to_do,
+        "of": reference if _REFERENCE.fullmatch(reference) else None,
+    }
+    return page(request, "meaning.html", context)
 
 
 def _public(request: Request, content: bytes, media_type: str) -> Response:

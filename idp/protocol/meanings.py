@@ -77,5 +77,6 @@ MEANINGS: Mapping[str, Meaning] = {
 }
 
 
-def uri(issuer: str, error: str) -> str:
-    return f"{issuer}/errors/{error}"
+def uri(issuer: str, error: str, reference: str) -> str:
+    """Where `error` is explained to who develops the app; `reference` tells the operator which refusal it was."""
+    return f"{issuer}/errors/{error}?reference={reference}"

@@ -10,7 +10,7 @@ from idp.protocol import meanings
 from idp.protocol.authorize import FORM_POST, AnswerTo
 from idp.protocol.errors import OAuthError
 from idp.services import services_of
-from idp.web.pages import form_targets, page
+from idp.web.pages import form_targets, page, reference_of
 
 
 def success(request: Request, answer_to: AnswerTo, code: str, app_name: str | None) -> Response:
@@ -21,7 +21,7 @@ def success(request: Request, answer_to: AnswerTo, code: str, app_name: str | No
 def refusal(request: Request, answer_to: AnswerTo, error: OAuthError, app_name: str | None) -> Response:
     """RFC 6749 section 4.1.2.1."""
     told = {"error": error.error, "error_description": error.description}
-    told["error_uri"] = meanings.uri(services_of(request).settings.issuer, error.error)
+    told["error_uri"] = meanings.uri(services_of(request).settings.issuer, error.error, reference_of(request))
     return _send(request, answer_to, told, app_name)
 
 

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from playwright.sync_api import Page
 
 from tests.browser.conftest import App, Development, allow, name_oneself, press, sign_in
+from tests.provider import PASSWORD
 
 Way = Callable[[Page, App], None]
+SECOND = "ben@example.test", PASSWORD
 
 
 def identify(page: Page, app: App) -> None:
@@ -66,6 +68,28 @@ def home(page: Page, app: App) -> None:
     page.goto(app.provider.issuer)
 
 
+def two_people(page: Page, app: App) -> None:
+    signed_in(page, app)
+    page.goto(app.url(prompt="select_account"))
+    press(page, "#another")
+    sign_in(page, *SECOND)
+    allow(page)
+
+
+def select(page: Page, app: App) -> None:
+    two_people(page, app)
+    page.goto(app.url())
+
+
+def home_of_two(page: Page, app: App) -> None:
+    two_people(page, app)
+    page.goto(app.provider.issuer)
+
+
+def meaning(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}/errors/invalid_grant")
+
+
 def home_of_nobody(page: Page, app: App) -> None:
     page.goto(app.provider.issuer)
 
@@ -111,7 +135,10 @@ PAGES: dict[str, Way] = {
     "confirming": confirming,
     "consent": consent,
     "more consent": more_consent,
+    "select": select,
     "home": home,
+    "home of two": home_of_two,
+    "meaning": meaning,
     "home of nobody": home_of_nobody,
     "signed out": signed_out,
     "unknown page": unknown_page,

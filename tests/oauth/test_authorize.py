@@ -82,6 +82,7 @@ def test_a_refusal_tells_the_app_the_error_its_state_and_the_issuer(
     assert answer["error"] == error
     meaning = send("GET", answer["error_uri"])
     assert (meaning.status_code, f"<code>{error}</code>" in meaning.text) == (200, True)
+    assert f'id="of">{response.headers["x-request-id"]}<' in meaning.text
     assert re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", answer["error_description"])  # RFC 6749 section 4.1.2.1
     assert (answer["state"], answer["iss"]) == ("state-123", app.provider.issuer)
     assert response.headers["cache-control"] == "no-store"

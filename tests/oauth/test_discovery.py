@@ -139,3 +139,9 @@ def test_an_error_code_that_does_not_exist_has_none_and_is_not_repeated(provider
     page = send("GET", f"{provider.issuer}/errors/{error}")
     assert page.status_code == 404
     assert error not in page.text
+
+
+@pytest.mark.parametrize("reference", ["", "x", "<b>1-<b>1", "AAAA-BBBBB", "aaaa-bbbb", "AAAA-BBB%0a"])
+def test_the_page_of_an_error_repeats_no_reference_that_is_none(provider: Provider, reference: str) -> None:
+    page = send("GET", f"{provider.issuer}/errors/invalid_request?reference={reference}")
+    assert (page.status_code, 'id="of"' in page.text) == (200, False)
