@@ -6,7 +6,6 @@ the JWKS, so that no client ever sees a signature by a key it does not have.
 """
 
 import asyncio
-import base64
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -14,10 +13,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from idp import quick_json
+from idp.protocol import jwt, key_policy
+from idp.protocol.base64url import encode as base64url
+from idp.protocol.jwt import PublicKeys
 from idp.settings import Settings
 from idp.store import keys as stored_keys
 from idp.store.db import Database
@@ -38,17 +40,17 @@ class RotatedElsewhere(Exception):
     """Somebody else rotated at the same moment."""
 
 
+class BadSigningKey(Exception):
+    """A key in the database is not one that was made here."""
+
+
 _RS256 = JWSRegistry.algorithms[ALGORITHM]
-
-
-def _base64url(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 @lru_cache(maxsize=64)
 def _header(kid: str, typ: str) -> bytes:
     """The same for every token of a key, so it is written once."""
-    return _base64url(quick_json.encode({"alg": ALGORITHM, "kid": kid, "typ": typ}))
+    return base64url(quick_json.encode({"alg": ALGORITHM, "kid": kid, "typ": typ}))
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Ring:
 
     kid: str
     signer: RSAKey
-    published: KeySet
+    published: PublicKeys
     jwks: bytes
     states: tuple[tuple[str, bool, bool], ...]
 
@@ -71,8 +73,8 @@ class Keys:
     def sign(self, claims: dict[str, Any], typ: str) -> str:
         """A compact JWS (RFC 7515 section 3.1). The key is named, and the algorithm is never anybody's choice."""
         ring = self.ring
-        signing_input = _header(ring.kid, typ) + b"." + _base64url(quick_json.encode(claims))
-        return (signing_input + b"." + _base64url(_RS256.sign(signing_input, ring.signer))).decode()
+        signing_input = _header(ring.kid, typ) + b"." + base64url(quick_json.encode(claims))
+        return (signing_input + b"." + base64url(_RS256.sign(signing_input, ring.signer))).decode()
 
     async def reload(self, database: Database, sealer: Sealer) -> bool:
         """Whether the ring changed. Reads a few columns; opens keys only where something did."""
@@ -83,19 +85,32 @@ class Keys:
 
 
 async def load(database: Database, sealer: Sealer) -> Ring:
+    """Raises BadSigningKey."""
     found = await stored_keys.stored(database, sealer)
     current = next(key for key in found if key.state == "current")
-    parsed = {
-        key.kid: RSAKey.import_key(key.private_key, {"kid": key.kid, "use": "sig", "alg": ALGORITHM}) for key in found
-    }
-    public = [parsed[key.kid].as_dict(private=False) for key in found]
+    signers = {key.kid: _signer(key) for key in found}
+    public = {kid: signer.as_dict(private=False) for kid, signer in signers.items()}
     return Ring(
         kid=current.kid,
-        signer=parsed[current.kid],
-        published=KeySet([RSAKey.import_key(key) for key in public]),
-        jwks=quick_json.encode({"keys": public}),
+        signer=signers[current.kid],
+        published={kid: jwt.public_key(jwk) for kid, jwk in public.items()},
+        jwks=quick_json.encode({"keys": list(public.values())}),
         states=tuple((key.kid, key.active_at is not None, key.retired_at is not None) for key in found),
     )
+
+
+def _signer(key: StoredKey) -> RSAKey:
+    """What the policy refuses signs nothing, however it got into the database."""
+    try:
+        signer = RSAKey.import_key(key.private_key, {"kid": key.kid, "use": "sig", "alg": ALGORITHM})
+        key_policy.check(signer.as_dict(private=False))
+        signer.get_op_key("sign")
+    except Exception as error:  # noqa: BLE001  # a damaged PEM fails in many ways
+        raise BadSigningKey(
+            f"The signing key {key.kid} in the database cannot be used: {error}. It is not as it was made: "
+            "restore the database from a backup."
+        ) from None
+    return signer
 
 
 async def ensure(database: Database, sealer: Sealer, settings: Settings, now: datetime) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from idp.cli.run import fail
+from idp.keys import BadSigningKey
 from idp.settings import SettingsError
 from idp.store.db import StoreUnavailable
 from idp.store.instance import WrongSecretKey
@@ -22,5 +23,5 @@ def dev(port: int | None, host: str, allow_remote: bool) -> None:
         run(port, host, allow_remote=allow_remote)
     except (NotLoopback, PortTaken) as error:
         fail(str(error))
-    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
+    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, BadSigningKey, WrongSchema) as error:
         fail(str(error))

@@ -14,6 +14,7 @@ import click
 
 from idp import logs
 from idp.app import close_services, open_services, prepare_data_dir
+from idp.keys import BadSigningKey
 from idp.protocol.errors import OAuthError
 from idp.secret_keys import FILE
 from idp.services import Services
@@ -104,7 +105,7 @@ def with_services(work: Callable[[Services], Awaitable[T]]) -> T:
         fail(error.reason)
     except UnicodeEncodeError:
         fail("What was given is not UTF-8.")
-    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
+    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, BadSigningKey, WrongSchema) as error:
         fail(str(error))
 
 

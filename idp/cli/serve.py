@@ -24,6 +24,7 @@ from idp.cli.run import (
     telling_what_is_made,
     with_services,
 )
+from idp.keys import BadSigningKey
 from idp.services import Services
 from idp.settings import Settings, SettingsError, load, shown
 from idp.store.db import StoreUnavailable
@@ -78,7 +79,7 @@ def prepare(settings: Settings) -> None:
             prepare_data_dir(settings)
             migrate_database(settings.database)
             asyncio.run(_open_and_close(settings))
-    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, WrongSchema) as error:
+    except (SettingsError, StoreUnavailable, WrongSecretKey, SealBroken, BadSigningKey, WrongSchema) as error:
         fail(str(error))
 
 

@@ -7,9 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
-from joserfc import jws, jwt
-from joserfc.errors import ExpiredTokenError
-from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -19,16 +16,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from idp.dev.headers import SecurityHeaders
+from idp.protocol import jwt
+from idp.protocol.errors import InvalidToken
+from idp.protocol.jwt import FitKey, PublicKeys
+from idp.protocol.key_policy import UnfitKey
 
 Clock = Callable[[], datetime]
 
-LEEWAY_SECONDS = 30
-SHORTEST_KEY = 2048
 KEYS_LIVE_BY_DEFAULT = timedelta(minutes=5)
 KEYS_LIVE_AT_MOST = timedelta(days=1)
 # Anybody can invent a kid, so an unknown one must not make us ask the provider each time.
 BETWEEN_LOOKS = timedelta(seconds=10)
-TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})  # RFC 9068 section 4
+# RFC 6750 section 3: what an error_description may not hold.
+NOT_QUOTABLE = re.compile(r"[^ !#-\[\]-~]")
 NOT_KEPT = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
 MAX_AGE = re.compile(r"\bmax-age=([0-9]{1,9})\b", re.IGNORECASE)
 # What the ribbon of a page says.
@@ -57,16 +57,17 @@ class ProviderKeys:
         self._issuer = issuer
         self._transport = transport
         self._clock = clock
-        self._keys: dict[str, RSAKey] = {}
+        self._keys: PublicKeys = {}
         self._fresh_until = self._next_look = datetime.min.replace(tzinfo=UTC)
         self._lock = asyncio.Lock()
 
-    async def find(self, kid: str) -> RSAKey | None:
+    async def get(self, *, again: bool = False) -> PublicKeys:
+        """`again`: a token names a key that is not among them."""
         async with self._lock:
             now = self._clock()
-            if now >= self._fresh_until or (kid not in self._keys and now >= self._next_look):
+            if now >= self._fresh_until or (again and now >= self._next_look):
                 await self._fetch(now)
-            return self._keys.get(kid)
+            return self._keys
 
     async def _fetch(self, now: datetime) -> None:
         try:
@@ -76,7 +77,7 @@ class ProviderKeys:
         self._next_look = now + BETWEEN_LOOKS
         self._fresh_until = now + max(lifetime, BETWEEN_LOOKS)
 
-    async def _download(self) -> tuple[dict[str, RSAKey], timedelta]:
+    async def _download(self) -> tuple[PublicKeys, timedelta]:
         # trust_env: a proxy has no business between two programs on one machine.
         async with httpx2.AsyncClient(transport=self._transport, trust_env=False) as http:
             metadata = await http.get(f"{self._issuer}/.well-known/openid-configuration")
@@ -89,13 +90,14 @@ class ProviderKeys:
         return keys, lifetime_of(answer.headers.get("cache-control", ""))
 
 
-def usable_key(jwk: Mapping[str, Any]) -> RSAKey | None:
-    """An RSA key meant for RS256 signatures, or nothing: a set may hold keys for other purposes."""
-    fits = jwk.get("kty") == "RSA" and jwk.get("use", "sig") == "sig" and jwk.get("alg", "RS256") == "RS256"
-    if not fits or not isinstance(jwk.get("kid"), str):
+def usable_key(jwk: Mapping[str, Any]) -> FitKey | None:
+    """A key meant for RS256 signatures, or nothing: a set may hold keys for other purposes."""
+    if jwk.get("use", "sig") != "sig" or jwk.get("alg", "RS256") != "RS256" or not isinstance(jwk.get("kid"), str):
         return None
-    key = RSAKey.import_key({"kty": "RSA", "n": jwk["n"], "e": jwk["e"]})
-    return key if key.public_key.key_size >= SHORTEST_KEY else None
+    try:
+        return jwt.public_key(jwk)
+    except UnfitKey:
+        return None
 
 
 def lifetime_of(cache_control: str) -> timedelta:
@@ -106,7 +108,7 @@ def lifetime_of(cache_control: str) -> timedelta:
 
 
 class TokenVerifier:
-    """The checks of RFC 9068 section 4, in its order."""
+    """The checks of RFC 9068 section 4, by the same verifier as the provider's own."""
 
     def __init__(self, issuer: str, audience: str, keys: ProviderKeys, clock: Clock) -> None:
         self._issuer = issuer
@@ -115,43 +117,26 @@ class TokenVerifier:
         self._clock = clock
 
     async def verify(self, token: str) -> dict[str, Any]:
-        key = await self._keys.find(signing_key_id(token))
-        if key is None:
-            raise BearerError(401, "invalid_token", "The provider publishes no key of that name")
         try:
-            claims = jwt.decode(token, key, algorithms=["RS256"]).claims
-            self._registry().validate(claims)
-        except ExpiredTokenError as error:
-            raise BearerError(401, "invalid_token", "The token has expired") from error
-        except Exception as error:  # ValueError, RecursionError and more escape joserfc's own class
-            raise BearerError(401, "invalid_token", "The token is not valid for this API") from error
+            claims = await self._verified(token)
+        except InvalidToken as error:
+            raise BearerError(401, "invalid_token", NOT_QUOTABLE.sub("?", error.reason)) from error
+        if not {"client_id", "jti"} <= claims.keys():
+            raise BearerError(401, "invalid_token", "client_id or jti is missing")
         return claims
 
-    def _registry(self) -> jwt.JWTClaimsRegistry:
-        return jwt.JWTClaimsRegistry(
-            now=int(self._clock().timestamp()),
-            leeway=LEEWAY_SECONDS,
-            iss={"essential": True, "value": self._issuer},
-            aud={"essential": True, "value": self._audience},
-            exp={"essential": True},
-            iat={"essential": True},
-            sub={"essential": True},
-            client_id={"essential": True},
-            jti={"essential": True},
-        )
+    async def _verified(self, token: str) -> dict[str, Any]:
+        now = int(self._clock().timestamp())
 
+        def verified(keys: PublicKeys) -> dict[str, Any]:
+            return jwt.verify(
+                token, keys, typ=jwt.ACCESS_TOKEN_TYPE, issuer=self._issuer, audience=self._audience, now=now
+            )
 
-def signing_key_id(token: str) -> str:
-    """The kid of a token whose header promises an RS256 access token; the signature will prove it."""
-    try:
-        header = jws.extract_compact(token.encode()).headers()
-        fits = header["alg"] == "RS256" and header["typ"].lower() in TOKEN_TYPES
-        kid = header["kid"]
-    except Exception as error:
-        raise BearerError(401, "invalid_token", "The token is not a signed access token") from error
-    if not fits or not isinstance(kid, str):
-        raise BearerError(401, "invalid_token", "The token is not an access token signed with RS256")
-    return kid
+        try:
+            return verified(await self._keys.get())
+        except jwt.UnknownKey:
+            return verified(await self._keys.get(again=True))
 
 
 def bearer_token(headers: Headers) -> str:

@@ -24,7 +24,6 @@ def read(token: str, keys: PublicKeys, *, issuer: str, now: int) -> IdTokenHint:
     Raises InvalidToken, also where the key that signed it is no longer published.
     """
     claims = jwt.verify_expired(token, keys, typ=ID_TOKEN_TYPE, issuer=issuer, now=now)
-    sub, sid, aud = claims.get("sub"), claims.get("sid"), claims.get("aud")
-    if not isinstance(sub, str) or not isinstance(aud, str) or not isinstance(sid, str | None):
+    if not isinstance(claims["aud"], str):
         raise InvalidToken("The token is not valid.", "not an ID token")
-    return IdTokenHint(sub, sid, aud)
+    return IdTokenHint(claims["sub"], claims.get("sid"), claims["aud"])

@@ -7,7 +7,12 @@ from pathlib import Path
 import httpx2
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from idp.services import Services
+from idp.store import keys as stored_keys
+from tests.oauth.wire import sql, with_services
 from tests.provider import Provider, installed, running, token_request, tokens_for
 
 SHAPE = {"kid", "state", "algorithm", "created_at", "active_at", "retired_at", "expires_at"}
@@ -98,6 +103,21 @@ def test_the_secret_key_is_rotated_without_ending_anybodys_access(tmp_path: Path
         provider.environment["IDP_SECRET_KEY"] = old
         refused = provider.run("serve")
         assert (refused.returncode, "another secret key" in refused.stderr) == (1, True)
+
+
+def test_a_stored_key_that_is_too_short_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505  # that it is short is what stops the start
+    short = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with installed(tmp_path) as provider:
+        kid = next(iter(states(provider)))
+
+        async def damage(services: Services) -> bytes:
+            return services.sealer.seal(short, stored_keys.PURPOSE, kid)
+
+        sql(provider, "UPDATE signing_keys SET private_key = ? WHERE kid = ?", with_services(provider, damage), kid)
+        refused = provider.run("serve")
+    assert refused.returncode == 1
+    assert f"Error: The signing key {kid} in the database cannot be used: its modulus has 1024 bits" in refused.stderr
 
 
 def test_pruning_says_what_it_removed(provider: Provider) -> None:

@@ -1,17 +1,17 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc import jwt
-from joserfc.jwk import OctKey
 
 from idp.dev.demo_api import BEARER, KEYS_LIVE_AT_MOST, KEYS_LIVE_BY_DEFAULT, create_demo_api, lifetime_of
 from tests.dev.provider import API, ISSUER, Hosts, LittleProvider, access_token_claims, rsa_key, sign
+from tests.protocol.hostile import HOSTILE
+from tests.protocol.hostile.claims import other_audiences
+from tests.protocol.hostile.good import Good, Named, fits_a_header
 
 
 @dataclass
@@ -67,31 +67,28 @@ async def test_a_request_without_a_token_is_challenged_without_an_error_code(
     assert answer.headers["www-authenticate"] == 'Bearer realm="demo-api"'
 
 
-@pytest.mark.parametrize(
-    "different",
-    [
-        {"aud": "https://other.example"},
-        {"aud": ["https://other.example"]},
-        {"aud": API + "/"},
-        {"iss": "https://other.example"},
-        {"iss": ISSUER + "/"},
-        {"iss": [ISSUER]},
-        {"exp": None},
-        {"exp": "9999999999"},
-        {"exp": True},
-        {"sub": None},
-        {"sub": 7},
-        {"jti": None},
-        {"iat": None},
-        {"client_id": None},
-        {"iat": 9_999_999_999},
-        {"nbf": 9_999_999_999},
-    ],
-)
-async def test_a_token_with_wrong_claims_is_invalid(
-    api: httpx2.AsyncClient, provider: LittleProvider, different: dict[str, Any]
+@pytest.mark.parametrize("group", (HOSTILE | {"tk_07 other audiences": other_audiences}).values())
+async def test_tk_16_no_hostile_token_is_accepted(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, group: Callable[[Good], Named]
 ) -> None:
-    assert_invalid(await me(api, provider.access_token(**different)))
+    """The attacker sends a token with a fault that some library somewhere did not see."""
+    (key,) = provider.keys
+    assert key.private_key is not None
+    header = {"alg": "RS256", "kid": key.kid, "typ": "at+jwt"}
+    good = Good(key.private_key, header, access_token_claims(int(clock.now.timestamp())))
+    assert (await me(api, good.token)).status_code == 200
+    for name, token in group(good):
+        if fits_a_header(token):
+            assert (await me(api, token)).status_code == 401, name
+
+
+@pytest.mark.parametrize("name", ["client_id", "jti"])
+async def test_a_token_that_is_no_access_token_of_rfc_9068_is_invalid(
+    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, name: str
+) -> None:
+    claims = access_token_claims(int(clock.now.timestamp()))
+    del claims[name]
+    assert_invalid(await me(api, sign(claims, provider.keys[0])))
 
 
 async def test_a_token_lives_until_its_end_and_a_little_leeway(
@@ -103,68 +100,7 @@ async def test_a_token_lives_until_its_end_and_a_little_leeway(
     clock.pass_(seconds=20)
     answer = await me(api, token)
     assert_invalid(answer)
-    assert answer.json()["error_description"] == "The token has expired"
-
-
-@pytest.mark.parametrize("typ", ["JWT", "logout+jwt", ""])
-async def test_another_kind_of_jwt_from_the_same_provider_is_no_access_token(
-    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, typ: str
-) -> None:
-    claims = access_token_claims(int(clock.now.timestamp()))
-    assert_invalid(await me(api, sign(claims, provider.keys[0], typ=typ)))
-
-
-@pytest.mark.parametrize("typ", ["AT+JWT", "application/at+jwt"])
-async def test_the_type_is_a_media_type(
-    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, typ: str
-) -> None:
-    claims = access_token_claims(int(clock.now.timestamp()))
-    assert (await me(api, sign(claims, provider.keys[0], typ=typ))).status_code == 200
-
-
-@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # minting one is what warns
-async def test_an_unsigned_token_is_invalid(api: httpx2.AsyncClient, clock: Clock) -> None:
-    header = {"alg": "none", "typ": "at+jwt", "kid": "first"}
-    claims = access_token_claims(int(clock.now.timestamp()))
-    assert_invalid(await me(api, jwt.encode(header, claims, OctKey.import_key("x" * 32), algorithms=["none"])))
-
-
-async def test_the_public_key_is_no_hmac_secret(
-    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
-) -> None:
-    claims = access_token_claims(int(clock.now.timestamp()))
-    header = {"alg": "HS256", "typ": "at+jwt", "kid": "first"}
-    published = OctKey.import_key({"kty": "oct", "k": provider.keys[0].as_dict(private=False)["n"]})
-    assert_invalid(await me(api, jwt.encode(header, claims, published, algorithms=["HS256"])))
-
-
-@pytest.mark.parametrize("alg", ["RS384", "RS512", "PS256"])
-async def test_a_token_signed_with_the_right_key_and_another_algorithm_is_invalid(
-    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock, alg: str
-) -> None:
-    key = provider.keys[0]
-    plain = type(key).import_key({n: v for n, v in key.as_dict(private=True).items() if n != "alg"})
-    assert_invalid(await me(api, sign(access_token_claims(int(clock.now.timestamp())), plain, alg=alg)))
-
-
-async def test_a_signature_by_another_key_under_a_known_kid_is_invalid(
-    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
-) -> None:
-    assert_invalid(await me(api, sign(access_token_claims(int(clock.now.timestamp())), rsa_key("first"))))
-
-
-async def test_a_changed_payload_is_invalid(api: httpx2.AsyncClient, provider: LittleProvider) -> None:
-    head, _, signature = provider.access_token().split(".")
-    _, payload, _ = provider.access_token(sub="eve").split(".")
-    assert_invalid(await me(api, f"{head}.{payload}.{signature}"))
-
-
-async def test_a_token_without_a_kid_is_invalid(
-    api: httpx2.AsyncClient, provider: LittleProvider, clock: Clock
-) -> None:
-    header = {"alg": "RS256", "typ": "at+jwt"}
-    claims = access_token_claims(int(clock.now.timestamp()))
-    assert_invalid(await me(api, jwt.encode(header, claims, provider.keys[0], algorithms=["RS256"])))
+    assert answer.json()["error_description"] == "expired"
 
 
 @given(
@@ -193,7 +129,7 @@ async def test_a_token_in_the_query_is_not_looked_at(api: httpx2.AsyncClient, pr
     assert "error" not in answer.headers["www-authenticate"]
 
 
-@pytest.mark.parametrize("scope", ["openid", "demo.readx demo", "", None, ["demo.read"]])
+@pytest.mark.parametrize("scope", ["openid", "demo.readx demo", ""])
 async def test_a_token_without_the_scope_is_forbidden_and_the_answer_names_the_scope(
     api: httpx2.AsyncClient, provider: LittleProvider, scope: object
 ) -> None:

@@ -5,11 +5,13 @@ import json
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from idp import keys
-from idp.keys import RELOAD_EVERY, Keys, RotatedElsewhere, RotationTooEarly
+from idp.keys import RELOAD_EVERY, BadSigningKey, Keys, RotatedElsewhere, RotationTooEarly
 from idp.settings import Settings
 from idp.store import keys as stored_keys
 from idp.store.keys import StoredKey
@@ -135,7 +137,8 @@ async def test_a_worker_whose_keys_are_the_same_reloads_nothing(world: World) ->
 async def test_a_token_names_its_key_and_its_type(world: World) -> None:
     await ensure(world)
     worker = Keys(await keys.load(world.database, world.sealer))
-    token = jwt.decode(worker.sign({"sub": "ana"}, "at+jwt"), worker.ring.published, algorithms=["RS256"])
+    public = worker.ring.published[worker.ring.kid]
+    token = jwt.decode(worker.sign({"sub": "ana"}, "at+jwt"), public, algorithms=["RS256"])
     assert token.header == {"alg": "RS256", "kid": worker.ring.kid, "typ": "at+jwt"}
 
 
@@ -158,3 +161,36 @@ async def test_the_size_of_new_keys_is_a_setting(world: World) -> None:
     await keys.ensure(world.database, world.sealer, bigger, NOW)
     ring = await keys.load(world.database, world.sealer)
     assert {len(key["n"]) for key in json.loads(ring.jwks)["keys"]} == {512}
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+BAD_KEYS = {
+    "short": pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505
+    "exponent 3": pem(rsa.generate_private_key(3, 2048)),
+    "elliptic curve": pem(ec.generate_private_key(ec.SECP256R1())),
+    "public": rsa.generate_private_key(65537, 2048)
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    "cut off": pem(rsa.generate_private_key(65537, 2048))[:600],
+    "empty": b"",
+}
+
+
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")  # the short key is what it warns of
+@pytest.mark.parametrize("private_key", BAD_KEYS.values(), ids=BAD_KEYS)
+async def test_km_06_a_stored_key_that_others_could_sign_with_is_not_used(world: World, private_key: bytes) -> None:
+    """A weak key gets into the database, by an import or a generator gone wrong, and whoever breaks it signs as us."""
+    await ensure(world)
+    worker = Keys(await keys.load(world.database, world.sealer))
+    ring = worker.ring
+    async with world.database.transaction() as transaction:
+        retired = StoredKey("bad", "RS256", private_key, NOW, NOW, NOW, NOW)
+        assert await stored_keys.add(transaction, world.sealer, retired)
+    with pytest.raises(BadSigningKey, match=r"^The signing key bad in the database cannot be used: \S.*backup\.$"):
+        await keys.load(world.database, world.sealer)
+    with pytest.raises(BadSigningKey):
+        await worker.reload(world.database, world.sealer)
+    assert worker.ring is ring, "a worker goes on with the keys that it has"
