@@ -26,6 +26,12 @@ class Event(StrEnum):
     REFRESH_ROTATED = "refresh.rotated"
     REFRESH_REPEATED = "refresh.repeated"
     REFRESH_REUSED = "refresh.reused"
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105  # the name of an event
+    TOKEN_NOT_REVOKED = "token.not_revoked"  # noqa: S105  # the name of an event
+    GRANT_REVOKED = "grant.revoked"
+    SESSION_REVOKED = "session.revoked"
+    USER_REVOKED = "user.revoked"
+    CLIENT_REVOKED = "client.revoked"
     PASSWORD_REHASHED = "password.rehashed"  # noqa: S105  # the name of an event
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"

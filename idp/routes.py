@@ -4,6 +4,8 @@ from starlette.routing import BaseRoute, Route
 
 from idp.oauth.authorize import authorize, stored
 from idp.oauth.discovery import discovery, jwks, meaning
+from idp.oauth.introspect import introspect
+from idp.oauth.revoke import revoke
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
 from idp.signin import home, pages
@@ -16,11 +18,14 @@ from idp.web.pages import static
 API: tuple[BaseRoute, ...] = (
     Route("/token", token, methods=["POST"]),
     Route("/userinfo", userinfo, methods=["GET", "POST"]),
+    Route("/introspect", introspect, methods=["POST"]),
+    Route("/revoke", revoke, methods=["POST"]),
     Route("/jwks", jwks),
     Route("/.well-known/openid-configuration", discovery),
     Route("/.well-known/oauth-authorization-server", discovery),
     Route("/token", preflight, methods=["OPTIONS"]),
     Route("/userinfo", preflight, methods=["OPTIONS"]),
+    Route("/revoke", preflight, methods=["OPTIONS"]),
 )
 # For people.
 PAGES: tuple[BaseRoute, ...] = (
@@ -43,7 +48,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/errors/{error}", meaning),
     Route("/static/{file}", static),
 )
-API_PREFIXES = ("/token", "/userinfo", "/jwks", "/.well-known/")
+API_PREFIXES = ("/token", "/userinfo", "/introspect", "/revoke", "/jwks", "/.well-known/")
 
 
 def is_api(path: str) -> bool:

@@ -32,7 +32,8 @@ class SettingsError(Exception):
     """A setting that cannot be used; the text says which one, why, and what to write instead."""
 
 
-def _duration(value: object) -> object:
+def duration(value: object) -> timedelta:
+    """`15m` and the like. Raises ValueError."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         value = timedelta(**{_UNITS[match[2]]: int(match[1])})
     if isinstance(value, timedelta) and value > _LONGEST:
@@ -56,7 +57,7 @@ def _number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 

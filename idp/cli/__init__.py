@@ -7,6 +7,7 @@ from idp.cli.clients import client
 from idp.cli.config import config
 from idp.cli.dev import dev
 from idp.cli.keys import key
+from idp.cli.revoke import revoke
 from idp.cli.serve import migrate, prune, serve
 from idp.cli.users import user
 
@@ -29,5 +30,5 @@ def main() -> None:
     """An OAuth 2.1 and OpenID Connect identity provider."""
 
 
-for command in (serve, dev, migrate, user, client, key, prune, config):
+for command in (serve, dev, migrate, user, client, revoke, key, prune, config):
     main.add_command(command)

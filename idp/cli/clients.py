@@ -1,11 +1,12 @@
 """`idp client`: apps."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from idp import audit
+from idp import audit, settings
 from idp.audit import COMMAND_LINE, Event
 from idp.cli.run import fail, json_option, show, show_list, with_services
 from idp.protocol import registration
@@ -87,7 +88,15 @@ def list_clients(as_json: bool) -> None:
 @json_option
 def show_client(client_id: str, as_json: bool) -> None:
     """Show one app."""
-    show(_record(with_services(lambda services: _find(services, client_id))), as_json=as_json)
+
+    async def work(services: Services) -> dict[str, Any]:
+        record = _record(await _find(services, client_id))
+        secrets = await clients.live_secrets(services.database, client_id, services.clock())
+        return record | {
+            "secrets": [{"created_at": each.created_at, "expires_at": each.expires_at} for each in secrets]
+        }
+
+    show(with_services(work), as_json=as_json)
 
 
 @client.command()
@@ -145,9 +154,11 @@ def _changed(
 
 @client.command("rotate-secret")
 @_ID
+@click.option("--keep-old", metavar="DURATION", help="The old secret lives on for so long, such as 24h.")
 @json_option
-def rotate_secret(client_id: str, as_json: bool) -> None:
-    """Give an app a new secret; the old one ends at once."""
+def rotate_secret(client_id: str, keep_old: str | None, as_json: bool) -> None:
+    """Give an app a new secret; the old one ends at once, or when all of the app has the new one."""
+    keep = timedelta(0) if keep_old is None else _duration(keep_old)
 
     async def work(services: Services) -> dict[str, Any]:
         record, secret, now = await _find(services, client_id), new_secret(), services.clock()
@@ -155,7 +166,7 @@ def rotate_secret(client_id: str, as_json: bool) -> None:
             fail("A public client has no secret.")
         async with services.database.transaction() as transaction:
             secret_id = await clients.add_secret(transaction, client_id, hash_secret(secret), now)
-            await clients.end_other_secrets(transaction, client_id, but=secret_id, until=now)
+            await clients.end_other_secrets(transaction, client_id, but=secret_id, now=now, until=now + keep)
             await audit.record(transaction, services, Event.CLIENT_SECRET_ROTATED, COMMAND_LINE, client_id=client_id)
         return _record(record, secret)
 
@@ -176,6 +187,13 @@ def delete(client_id: str, as_json: bool) -> None:
 
     with_services(work)
     show({"client_id": client_id, "deleted": True}, as_json=as_json)
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return settings.duration(text)
+    except ValueError as error:
+        raise click.UsageError(f"--keep-old: {error}.") from None
 
 
 async def _find(services: Services, client_id: str) -> ClientRecord:

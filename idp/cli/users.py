@@ -76,7 +76,7 @@ async def _create(services: Services, new: _New) -> Person:
         if encoded is not None:
             await credentials.add(transaction, services.sealer, user_id, credentials.PASSWORD, {"hash": encoded}, now)
         await _record_event(transaction, services, Event.USER_CREATED, user_id)
-    return await _find(services, user_id)
+    return await find_person(services, user_id)
 
 
 @user.command("list")
@@ -96,7 +96,7 @@ def list_users(as_json: bool) -> None:
 @json_option
 def show_user(who: str, as_json: bool) -> None:
     """Show one person."""
-    show(_record(with_services(lambda services: _find(services, who))), as_json=as_json)
+    show(_record(with_services(lambda services: find_person(services, who))), as_json=as_json)
 
 
 @user.command()
@@ -111,12 +111,12 @@ def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) ->
         raise click.UsageError("Say what to change: --name or --claim.")
 
     async def work(services: Services) -> Person:
-        person = await _find(services, who)
+        person = await find_person(services, who)
         claims = _without_empty(person.claims | changes)
         async with services.database.transaction() as transaction:
             await users.update_claims(transaction, person.id, claims, services.clock())
             await _record_event(transaction, services, Event.USER_UPDATED, person.id)
-        return await _find(services, person.id)
+        return await find_person(services, person.id)
 
     show(_record(with_services(work)), as_json=as_json)
 
@@ -130,7 +130,7 @@ def set_password(who: str, password_stdin: bool, as_json: bool) -> None:
     plain = _read_password() if password_stdin else _ask_password()
 
     async def work(services: Services) -> Person:
-        person = await _find(services, who)
+        person = await find_person(services, who)
         encoded = await services.hashing.hash(_acceptable(plain))
         await _replace_password(services, person, encoded)
         return person
@@ -158,12 +158,12 @@ def disable(who: str, as_json: bool) -> None:
     """Keep a person from signing in. Their sessions and tokens end."""
 
     async def work(services: Services) -> Person:
-        person = await _find(services, who)
+        person = await find_person(services, who)
         async with services.database.transaction() as transaction:
             if await users.disable(transaction, person.id, services.clock()):
                 await _end_access(transaction, person.id, "person disabled", services)
                 await _record_event(transaction, services, Event.USER_DISABLED, person.id)
-        return await _find(services, person.id)
+        return await find_person(services, person.id)
 
     show(_record(with_services(work)), as_json=as_json)
 
@@ -175,11 +175,11 @@ def enable(who: str, as_json: bool) -> None:
     """Let a disabled person sign in again; what was ended stays ended."""
 
     async def work(services: Services) -> Person:
-        person = await _find(services, who)
+        person = await find_person(services, who)
         async with services.database.transaction() as transaction:
             if await users.enable(transaction, person.id):
                 await _record_event(transaction, services, Event.USER_ENABLED, person.id)
-        return await _find(services, person.id)
+        return await find_person(services, person.id)
 
     show(_record(with_services(work)), as_json=as_json)
 
@@ -191,7 +191,7 @@ def delete(who: str, as_json: bool) -> None:
     """Delete a person. The audit keeps a pseudonym; what was personal in it can no longer be read."""
 
     async def work(services: Services) -> Person:
-        person = await _find(services, who)
+        person = await find_person(services, who)
         async with services.database.transaction() as transaction:
             await _record_event(transaction, services, Event.USER_DELETED, person.id)
             await users.delete_user(transaction, person.id)
@@ -213,7 +213,7 @@ async def _record_event(transaction: Transaction, services: Services, event: Eve
     await audit.record(transaction, services, event, COMMAND_LINE, user_id=user_id)
 
 
-async def _find(services: Services, who: str) -> Person:
+async def find_person(services: Services, who: str) -> Person:
     person = await users.find(services.database, who) or await users.find_by_email(services.database, who)
     if person is None:
         fail(f"There is no person {who}.")

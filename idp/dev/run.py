@@ -241,7 +241,7 @@ async def _ensure_client(services: Services, demo: Demo) -> None:
         if not await clients.replace(transaction, client, now):
             await clients.create(transaction, client, now)
         secret_id = await clients.add_secret(transaction, client.client_id, hash_secret(demo.client_secret), now)
-        await clients.end_other_secrets(transaction, client.client_id, but=secret_id, until=now)
+        await clients.end_other_secrets(transaction, client.client_id, but=secret_id, now=now, until=now)
 
 
 async def _ensure_user(services: Services, demo: Demo) -> None:

@@ -1,12 +1,11 @@
 """The userinfo endpoint (OpenID Connect Core section 5.3), and the errors of bearer tokens (RFC 6750 section 3)."""
 
-import re
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from idp import quick_json
-from idp.protocol import claims, jwt
+from idp.oauth import presented
+from idp.protocol import claims
 from idp.protocol.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError
 from idp.services import services_of
 from idp.store import grants
@@ -14,7 +13,6 @@ from idp.web import cors, forms
 from idp.web.origin import note
 from idp.web.refusals import refused
 
-_GRANT_ID = re.compile(r"[0-9a-f]{32}")
 _NO_TOKEN = "No access token was sent."  # noqa: S105  # a sentence
 
 
@@ -29,24 +27,17 @@ async def userinfo(request: Request) -> Response:
 
 async def _userinfo(request: Request) -> bytes:
     services, now = services_of(request), services_of(request).clock()
-    token = jwt.verify(
-        await _bearer(request),
-        services.keys.ring.published,
-        typ=jwt.ACCESS_TOKEN_TYPE,
-        issuer=services.settings.issuer,
-        audience=None,  # userinfo serves the tokens of every API; what it gives is what their scope says
-        now=int(now.timestamp()),
-    )
-    scope = tuple(str(token.get("scope", "")).split())
-    note(request, client_id=str(token.get("client_id", "")))
-    grant_id = token.get("grant")
-    if not isinstance(grant_id, str) or "openid" not in scope:
+    token = presented.access(services, await _bearer(request))  # of every API: what it gives is what the scope says
+    note(request, client_id=token.client_id)
+    scope = tuple(token.claims.get("scope", "").split())
+    if token.grant_id is None or "openid" not in scope:
         raise InsufficientScope("The access token does not have the scope openid.")
-    if not _GRANT_ID.fullmatch(grant_id):
-        raise InvalidToken("The access token is not valid.", "grant is not an id")
-    holder = await grants.holder(services.database, grant_id, now, services.settings.session_idle_lifetime)
-    if holder is None or holder.user_id != token.get("sub"):
-        raise InvalidToken("The access token is not valid.", "its grant, person, client or session has ended")
+    idle = services.settings.session_idle_lifetime
+    holder = await grants.holder(services.database, token.grant_id, token.jti, now, idle)
+    if holder is None or holder.user_id != token.claims["sub"]:
+        raise InvalidToken(
+            "The access token is not valid.", "it was revoked, or its grant, person, client or session has ended"
+        )
     return quick_json.encode(claims.userinfo(holder.user_id, scope, holder.claims))
 
 

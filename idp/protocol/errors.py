@@ -90,6 +90,12 @@ class RegistrationNotSupported(OAuthError):
     error = "registration_not_supported"
 
 
+class UnsupportedTokenType(OAuthError):
+    """RFC 7009 section 2.2.1."""
+
+    error = "unsupported_token_type"
+
+
 class InvalidToken(OAuthError):
     """The access token is expired, revoked, malformed or not ours (RFC 6750 section 3.1)."""
 

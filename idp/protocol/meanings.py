@@ -60,6 +60,10 @@ MEANINGS: Mapping[str, Meaning] = {
     "registration_not_supported": Meaning(
         "The parameter registration is not supported.", "Ask the operator to register the app."
     ),
+    "unsupported_token_type": Meaning(
+        "The token is of a kind that cannot be revoked.",
+        "Revoke the access token or the refresh token. An ID token only tells who signed in.",
+    ),
     "invalid_token": Meaning(
         "The access token is expired, ended, malformed or not from here.",
         "Refresh it, or send the person through the authorization endpoint again.",

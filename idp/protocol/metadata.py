@@ -3,7 +3,7 @@
 from typing import Any
 
 from idp.protocol import authorize, claims, jwt, pkce
-from idp.protocol.clients import AUTH_METHODS
+from idp.protocol.clients import AUTH_METHODS, NONE
 from idp.protocol.registration import GRANT_TYPES
 from idp.protocol.scopes import STANDARD
 
@@ -15,6 +15,8 @@ def document(issuer: str) -> dict[str, Any]:
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
         "userinfo_endpoint": f"{issuer}/userinfo",
+        "introspection_endpoint": f"{issuer}/introspect",
+        "revocation_endpoint": f"{issuer}/revoke",
         "jwks_uri": f"{issuer}/jwks",
         "scopes_supported": list(STANDARD),
         "response_types_supported": list(authorize.RESPONSE_TYPES),
@@ -23,6 +25,8 @@ def document(issuer: str) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(jwt.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "introspection_endpoint_auth_methods_supported": [method for method in AUTH_METHODS if method != NONE],
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "code_challenge_methods_supported": list(pkce.METHODS),
         "prompt_values_supported": list(authorize.PROMPTS),
         "acr_values_supported": [claims.ACR_PASSWORD],

@@ -1,5 +1,6 @@
 """Client metadata: what makes a registration acceptable (RFC 7591 section 2, RFC 9700)."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
 DEFAULT_GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 DEFAULT_SCOPE = "openid profile email offline_access"
 MAX_NAME = 100
+_CLIENT_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,15 @@ def _scope(wanted: str | None, grant_types: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_audience(uri: str) -> None:
-    """RFC 8707 section 2: an absolute URI without a fragment."""
+    """RFC 8707 section 2: an absolute URI without a fragment. Or a client id: of the API as one that introspects."""
+    if _CLIENT_ID.fullmatch(uri):
+        return
     try:
         parts = urlsplit(uri)
     except ValueError:
         parts = urlsplit("")
     if not parts.scheme or not uri.isascii() or not uri.isprintable() or " " in uri or "#" in uri:
-        _refuse(f"the audience {uri[:300]!r} must be an absolute URI without a fragment")
+        _refuse(f"the audience {uri[:300]!r} must be an absolute URI without a fragment, or a client id")
 
 
 def _refuse(reason: str) -> None:

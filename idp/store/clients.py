@@ -63,7 +63,7 @@ _UPDATE = Statement(
         {
             column.name: bindparam(column.name)
             for column in _CLIENTS.columns
-            if column.name not in ("client_id", "created_at", "disabled_at")
+            if column.name not in ("client_id", "created_at", "disabled_at", "tokens_valid_from")
         }
     ),
 )
@@ -76,6 +76,24 @@ _END_SECRETS = Statement(
     .where(or_(_SECRETS.c.expires_at.is_(None), _SECRETS.c.expires_at > bindparam("until")))
     .values(expires_at=bindparam("until")),
 )
+_END_TOKENS = Statement(
+    Effect.REVOKE,
+    update(_CLIENTS).where(_CLIENTS.c.client_id == bindparam("of")).values(tokens_valid_from=bindparam("now")),
+)
+# Of those that are on their way out already; a rotation leaves two at most.
+_END_OLDER_SECRETS = Statement(
+    Effect.REVOKE,
+    update(_SECRETS)
+    .where(_SECRETS.c.client_id == bindparam("of"), _SECRETS.c.expires_at > bindparam("now"))
+    .values(expires_at=bindparam("now")),
+)
+_LIVE_SECRETS = Statement(
+    Effect.READ,
+    select(_SECRETS.c.created_at, _SECRETS.c.expires_at)
+    .where(_SECRETS.c.client_id == bindparam("client_id"))
+    .where(or_(_SECRETS.c.expires_at.is_(None), _SECRETS.c.expires_at > bindparam("now")))
+    .order_by(_SECRETS.c.created_at),
+)
 _ALL_REDIRECT_URIS = Statement(Effect.READ, select(_CLIENTS.c.redirect_uris).where(_CLIENTS.c.disabled_at.is_(None)))
 
 
@@ -87,6 +105,14 @@ class ClientRecord:
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LiveSecret:
+    """A secret that a client may use, until `expires_at` where it is on its way out."""
+
+    created_at: datetime
+    expires_at: datetime | None
 
 
 async def find(connection: Connection, client_id: str) -> Client | None:
@@ -120,7 +146,8 @@ async def redirect_uris(connection: Connection) -> list[str]:
 
 
 async def create(transaction: Transaction, client: Client, now: datetime) -> None:
-    await transaction.run(_CREATE, **_values(client), created_at=now, updated_at=now, disabled_at=None)
+    times = {"created_at": now, "updated_at": now, "disabled_at": None, "tokens_valid_from": None}
+    await transaction.run(_CREATE, **_values(client), **times)
 
 
 async def replace(transaction: Transaction, client: Client, now: datetime) -> bool:
@@ -145,8 +172,20 @@ async def add_secret(transaction: Transaction, client_id: str, secret_hash: str,
     return secret_id
 
 
-async def end_other_secrets(transaction: Transaction, client_id: str, but: str, until: datetime) -> None:
+async def end_other_secrets(transaction: Transaction, client_id: str, but: str, now: datetime, until: datetime) -> None:
+    """The one before lives on `until` then; any that was older ends now, so that two are alive at most."""
+    await transaction.run(_END_OLDER_SECRETS, of=client_id, now=now)
     await transaction.run(_END_SECRETS, of=client_id, but=but, until=until)
+
+
+async def live_secrets(connection: Connection, client_id: str, now: datetime) -> list[LiveSecret]:
+    """The oldest first."""
+    return [LiveSecret(*row) for row in await connection.all(_LIVE_SECRETS, client_id=client_id, now=now)]
+
+
+async def end_tokens(transaction: Transaction, client_id: str, now: datetime) -> None:
+    """What the client got for itself before now counts no more."""
+    await transaction.run(_END_TOKENS, of=client_id, now=now)
 
 
 def _values(client: Client) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 from idp.protocol.claims import Authentication, Entitlement
 from idp.protocol.grants.authorization_code import Code
 from idp.protocol.grants.refresh_token import Family
-from idp.store import sessions
+from idp.store import sessions, tokens
 from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
 from idp.store.seal import Sealer
 from idp.store.tables import ClientRow, Consent, Grant, Session, User, table_of
@@ -65,8 +65,19 @@ _HOLDER = Statement(
     Effect.READ,
     select(_USERS.c.id, _USERS.c.email, _USERS.c.email_verified_at, _USERS.c.claims, _USERS.c.updated_at)
     .join_from(_GRANTS, _USERS, _USERS.c.id == _GRANTS.c.user_id)
-    .where(_GRANTS.c.id == bindparam("id"), _GRANTS.c.ended_at.is_(None), _reason_alive()),
+    .where(_GRANTS.c.id == bindparam("id"), _GRANTS.c.ended_at.is_(None), _reason_alive(), tokens.not_revoked()),
 )
+_TOKEN_IS_ALIVE = Statement(
+    Effect.READ,
+    select(_GRANTS.c.id).where(
+        _GRANTS.c.id == bindparam("id"),
+        _GRANTS.c.client_id == bindparam("client_id"),
+        _GRANTS.c.ended_at.is_(None),
+        _reason_alive(),
+        tokens.not_revoked(),
+    ),
+)
+_PARTIES = Statement(Effect.READ, select(_GRANTS.c.user_id, _GRANTS.c.client_id).where(_GRANTS.c.id == bindparam("id")))
 _MAY_REDEEM = Statement(
     Effect.READ,
     select(_USERS.c.id, _USERS.c.pseudonym, _USERS.c.audit_key, _CONSENTS.c.scope)
@@ -98,6 +109,7 @@ _BIND_TO_SESSIONS = Statement(
 )
 _END = _end(_GRANTS.c.id == bindparam("of"))
 _END_OF_CONSENT = _end(_GRANTS.c.user_id == bindparam("of_user"), _GRANTS.c.client_id == bindparam("of_client"))
+_END_OF_CLIENT = _end(_GRANTS.c.client_id == bindparam("of_client"))
 _END_OF_USER = _end(_GRANTS.c.user_id == bindparam("of_user"))
 _END_OF_SESSION = _end(
     # its person's, of whom there is an index
@@ -105,6 +117,14 @@ _END_OF_SESSION = _end(
     _GRANTS.c.session_id == bindparam("of_session"),
     _GRANTS.c.offline.is_(False),
 )
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who allowed whom."""
+
+    user_id: str
+    client_id: str
 
 
 @dataclass(frozen=True)
@@ -202,12 +222,30 @@ async def rotate(
     return None if row is None else int(row.generation)
 
 
-async def holder(connection: Connection, grant_id: str, now: datetime, session_idle: timedelta) -> Holder | None:
-    row = await connection.one(_HOLDER, id=grant_id, now=now, idle_since=now - session_idle)
+async def holder(
+    connection: Connection, grant_id: str, jti: str, now: datetime, session_idle: timedelta
+) -> Holder | None:
+    """Whose grant it is, if it lives and this access token of it was not revoked."""
+    row = await connection.one(_HOLDER, id=grant_id, jti=jti, now=now, idle_since=now - session_idle)
     if row is None:
         return None
     email = {"email": row.email, "email_verified": row.email_verified_at is not None}
     return Holder(row.id, {**row.claims, **email, "updated_at": int(row.updated_at.timestamp())})
+
+
+async def token_is_alive(
+    connection: Connection, grant_id: str, client_id: str, jti: str, now: datetime, session_idle: timedelta
+) -> bool:
+    """Whether an access token of this grant still counts."""
+    row = await connection.one(
+        _TOKEN_IS_ALIVE, id=grant_id, client_id=client_id, jti=jti, now=now, idle_since=now - session_idle
+    )
+    return row is not None
+
+
+async def parties(connection: Connection, grant_id: str) -> Parties | None:
+    row = await connection.one(_PARTIES, id=grant_id)
+    return None if row is None else Parties(*row)
 
 
 async def bind_to_sessions(transaction: Transaction, client_id: str) -> None:
@@ -224,6 +262,10 @@ async def end_of_consent(transaction: Transaction, user_id: str, client_id: str,
         _END_OF_CONSENT, of_user=user_id, of_client=client_id, reason="consent withdrawn", now=now
     )
     return len(rows)
+
+
+async def end_of_client(transaction: Transaction, client_id: str, reason: str, now: datetime) -> int:
+    return len(await transaction.all(_END_OF_CLIENT, of_client=client_id, reason=reason, now=now))
 
 
 async def end_of_user(transaction: Transaction, user_id: str, reason: str, now: datetime) -> int:

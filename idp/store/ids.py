@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
+
+_ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 
 class _Pages:
@@ -41,3 +44,13 @@ def new_secret() -> str:
 def hash_of(secret: str) -> str:
     """How a generated secret is kept: it has 256 bits, so SHA-256 is enough."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_id(text: str) -> bool:
+    """Whether `new_id` could have made it."""
+    return _ID.fullmatch(text) is not None
+
+
+def time_of(row_id: str) -> datetime:
+    """When an id was made, to the millisecond."""
+    return datetime.fromtimestamp(int(row_id[:12], 16) / 1000, UTC)

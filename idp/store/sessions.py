@@ -32,6 +32,7 @@ _FIND = Statement(
     .where(_SESSIONS.c.cookie_hash == bindparam("cookie_hash"), alive(), _USERS.c.disabled_at.is_(None)),
 )
 _IS_ALIVE = Statement(Effect.READ, select(_SESSIONS.c.id).where(_SESSIONS.c.id == bindparam("id"), alive()))
+_USER_OF = Statement(Effect.READ, select(_SESSIONS.c.user_id).where(_SESSIONS.c.id == bindparam("id")))
 _START = insert_row(_SESSIONS)
 _RENEW = Statement(
     Effect.WRITE,
@@ -83,6 +84,12 @@ async def find(connection: Connection, secret: str, now: datetime, idle: timedel
 
 async def is_alive(connection: Connection, sid: str, now: datetime, idle: timedelta) -> bool:
     return await connection.one(_IS_ALIVE, id=sid, now=now, idle_since=now - idle) is not None
+
+
+async def user_of(connection: Connection, sid: str) -> str | None:
+    """Whose session it is or was."""
+    row = await connection.one(_USER_OF, id=sid)
+    return None if row is None else str(row.user_id)
 
 
 async def start(  # what a session is

@@ -162,7 +162,7 @@ class Credential(SQLModel, table=True):
 
 
 class ClientRow(SQLModel, table=True):
-    """A client's metadata, as RFC 7591 names it."""
+    """A client's metadata, as RFC 7591 names it. Tokens that it got before `tokens_valid_from` count no more."""
 
     __tablename__ = "clients"
     client_id: str = Field(primary_key=True)
@@ -177,6 +177,7 @@ class ClientRow(SQLModel, table=True):
     created_at: datetime = _time()
     updated_at: datetime = _time()
     disabled_at: datetime | None = _time(nullable=True)
+    tokens_valid_from: datetime | None = _time(nullable=True)
 
 
 class ClientSecret(SQLModel, table=True):
@@ -272,6 +273,14 @@ class Grant(SQLModel, table=True):
     ended_reason: str | None = None
 
 
+class RevokedToken(SQLModel, table=True):
+    """An access token that was revoked by itself, until it would have expired."""
+
+    __tablename__ = "revoked_tokens"
+    jti: str = Field(primary_key=True)
+    expires_at: datetime = _time(index=True)
+
+
 class AuditRow(SQLModel, table=True):
     """What happened. `personal` is sealed under the person's own key, or the provider's where there is no person."""
 
@@ -288,7 +297,7 @@ class AuditRow(SQLModel, table=True):
     personal: bytes | None = _sealed("audit_personal", nullable=True)
 
 
-for _model in (Attempt, Session, Consent, Grant, AuditRow):
+for _model in (Attempt, Session, Consent, Grant, RevokedToken, AuditRow):
     # Small rows under time-ordered keys: without a rowid beside them SQLite keeps one tree for the table, not two.
     SQLModel.metadata.tables[str(_model.__tablename__)].dialect_options["sqlite"]["with_rowid"] = False
 

@@ -245,7 +245,7 @@ def test_cd_14_an_old_secret_redeems_nothing(provider: Provider, ana: Browser) -
         now = services.clock()
         async with services.database.transaction() as transaction:
             kept = await clients.add_secret(transaction, app.client_id, hash_secret(fresh.basic[1]), now)
-            await clients.end_other_secrets(transaction, app.client_id, but=kept, until=now)
+            await clients.end_other_secrets(transaction, app.client_id, but=kept, now=now, until=now)
 
     with_services(provider, rotate)
     refused(app.redeem(code), 401, "invalid_client")

@@ -9,7 +9,7 @@ from idp.protocol.clients import Client
 from idp.store import clients
 from idp.store.clients import ClientRecord
 from idp.store.tables import ClientRow, ClientSecret
-from tests.store.world import HOUR, NOW, SECOND, World
+from tests.store.world import HOUR, MINUTE, NOW, SECOND, World
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_secrets_live_side_by_side_until_the_old_ones_end(world: World, cl
     other = await world.client()
     await add_secret(world, other, "of another")
     async with world.database.transaction() as transaction:
-        await clients.end_other_secrets(transaction, client.client_id, but=new, until=NOW + HOUR)
+        await clients.end_other_secrets(transaction, client.client_id, but=new, now=NOW, until=NOW + HOUR)
 
     async def live(at: datetime) -> set[str]:
         found, hashes = await clients.find_with_secrets(world.database, client.client_id, at)
@@ -79,8 +79,20 @@ async def test_an_end_that_was_set_is_never_put_off(world: World, client: Client
     new = await add_secret(world, client, "new")
     for until in (NOW + HOUR, NOW + 2 * HOUR):
         async with world.database.transaction() as transaction:
-            await clients.end_other_secrets(transaction, client.client_id, but=new, until=until)
+            await clients.end_other_secrets(transaction, client.client_id, but=new, now=NOW, until=until)
     assert await clients.find_with_secrets(world.database, client.client_id, NOW + HOUR) == (client, ("new",))
+
+
+async def test_of_three_secrets_two_are_alive_at_most(world: World, client: Client) -> None:
+    for number in range(3):
+        kept = await add_secret(world, client, f"number {number}")
+        async with world.database.transaction() as transaction:
+            now = NOW + number * MINUTE
+            await clients.end_other_secrets(transaction, client.client_id, but=kept, now=now, until=now + HOUR)
+    _, hashes = await clients.find_with_secrets(world.database, client.client_id, NOW + 2 * MINUTE)
+    assert set(hashes) == {"number 1", "number 2"}
+    live = await clients.live_secrets(world.database, client.client_id, NOW + 2 * MINUTE)
+    assert [each.expires_at for each in live] == [NOW + 2 * MINUTE + HOUR, None]
 
 
 async def test_a_client_is_deleted_once_and_its_secrets_with_it(world: World, client: Client) -> None:

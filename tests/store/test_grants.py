@@ -13,6 +13,8 @@ from idp.store.ids import new_id
 from idp.store.tables import ClientRow, Grant, User
 from tests.store.world import DAY, HOUR, IDLE, MINUTE, NOW, SECOND, SEED, SessionOf, World
 
+JTI = new_id(NOW)
+
 
 class Household:
     """A person signed in to one app with two grants: one ends with the session, one outlives it."""
@@ -21,11 +23,13 @@ class Household:
         self.world, self.session, self.client_id, self.bound, self.offline = world, session, client_id, bound, offline
 
     async def alive(self, grant_id: str, now: datetime = NOW) -> bool:
-        """As all three that ask see it, who must agree: userinfo, the reading of a family, and its rotation."""
+        """As all who ask see it, who must agree: userinfo, introspection, the reading of a family, and its rotation."""
         database, sealer = self.world.database, self.world.sealer
-        held = await grants.holder(database, grant_id, now, IDLE) is not None
+        held = await grants.holder(database, grant_id, JTI, now, IDLE) is not None
         family = await grants.family(database, grant_id, sealer, now, IDLE, 30 * DAY)
         assert family is not None
+        counts = await grants.token_is_alive(database, grant_id, family.client_id, JTI, now, IDLE)
+        assert counts == held
         assert (family.alive and family.ended_reason is None) == held
         async with database.transaction() as transaction:
             rotated = await grants.rotate(transaction, grant_id, family.generation, now, IDLE)
@@ -175,7 +179,7 @@ async def test_ending_all_of_a_person_ends_every_grant_of_theirs_and_nobody_else
 
 
 async def test_the_holder_is_the_person_with_their_claims(world: World, household: Household) -> None:
-    holder = await grants.holder(world.database, household.bound, NOW, IDLE)
+    holder = await grants.holder(world.database, household.bound, JTI, NOW, IDLE)
     assert holder == grants.Holder(
         household.session.user_id,
         {
@@ -190,7 +194,7 @@ async def test_the_holder_is_the_person_with_their_claims(world: World, househol
 async def test_a_grant_without_refresh_tokens_has_no_family(world: World, household: Household) -> None:
     await world.set(Grant, household.bound, seed=None)
     assert await grants.family(world.database, household.bound, world.sealer, NOW, IDLE, 30 * DAY) is None
-    assert await grants.holder(world.database, household.bound, NOW, IDLE) is not None
+    assert await grants.holder(world.database, household.bound, JTI, NOW, IDLE) is not None
 
 
 async def may_redeem(household: Household, now: datetime = NOW, **changes: Any) -> bool:

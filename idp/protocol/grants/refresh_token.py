@@ -107,11 +107,16 @@ def _mac(family: str, generation: int, seed: bytes) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
+def is_genuine(presented: Presented, family: Family) -> bool:
+    """Whether we made it, of whichever generation it is."""
+    return hmac.compare_digest(_mac(presented.family, presented.generation, family.seed), presented.mac)
+
+
 def decide(presented: Presented, family: Family | None, client_id: str, now: datetime, grace: timedelta) -> Decision:
     """What to do with a presented token. Raises InvalidGrant, each with its own reason, where nothing is to be done."""
     if family is None:
         raise InvalidGrant(NOT_VALID, "no such family")
-    if not hmac.compare_digest(_mac(presented.family, presented.generation, family.seed), presented.mac):
+    if not is_genuine(presented, family):
         raise InvalidGrant(NOT_VALID, "wrong mac")
     if family.ended_reason is not None:
         raise InvalidGrant(NOT_VALID, f"the grant was ended: {family.ended_reason}")
