@@ -63,12 +63,14 @@ async def test_the_table_holds_one_next_key_and_one_current_key(world: World) ->
 async def test_tk_22_the_jwks_holds_public_members_alone_and_the_next_key_before_its_use(world: World) -> None:
     """An app reads a private key in the JWKS, or meets a signature by a key that it has never seen."""
     await ensure(world)
-    ring = await keys.load(world.database, world.sealer)
-    for key in json.loads(ring.jwks)["keys"]:
-        assert set(key) == {"kty", "n", "e", "kid", "use", "alg"}
-        assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
-        assert len(key["n"]) == 342  # 2048 bits
-    assert published(ring) == set(await states(world))
+    for rotations in range(1, 4):
+        ring = await keys.load(world.database, world.sealer)
+        for key in json.loads(ring.jwks)["keys"]:
+            assert set(key) == {"kty", "n", "e", "kid", "use", "alg"}
+            assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
+            assert len(key["n"]) == 342  # 2048 bits
+        assert published(ring) == set(await states(world))
+        assert await rotate(world, rotations * (READY - NOW)) in published(ring)
 
 
 async def test_tk_22_a_key_is_not_used_before_everybody_can_have_read_of_it(world: World) -> None:

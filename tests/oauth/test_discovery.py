@@ -88,6 +88,17 @@ def test_the_public_documents_may_be_cached_and_by_get_alone(provider: Provider,
         assert (refused.status_code, refused.headers["cache-control"]) == (405, "no-store")
 
 
+@pytest.mark.parametrize("path", [*PATHS, "/jwks", "/userinfo"])
+def test_no_answer_can_be_asked_for_as_a_script(provider: Provider, path: str) -> None:
+    plain = send("GET", provider.issuer + path)
+    for name in ("callback", "jsonp", "cb", "jsoncallback"):
+        answer = send("GET", f"{provider.issuer}{path}?{name}=evil")
+        assert (answer.content, answer.headers.get("content-type")) == (
+            plain.content,
+            plain.headers.get("content-type"),
+        )
+
+
 def test_tk_22_the_published_keys_have_no_private_member(provider: Provider) -> None:
     """Whoever reads a private member of a key here signs as this provider."""
     answer = send("GET", f"{provider.issuer}/jwks")

@@ -125,6 +125,7 @@ def test_se05_behind_tls_every_cookie_is_a_host_cookie(behind_tls: Provider, cli
             kept = {"path": "/", "secure": "", "httponly": "", "samesite": "lax"}
             assert attributes.items() >= kept.items(), (name, attributes)
             assert "domain" not in attributes
+        assert all(len(header) < 400 for header in each.headers.get_list("set-cookie"))  # a browser drops 4 kB and more
 
 
 @pytest.mark.parametrize("name", ["idp_session", "__Secure-idp_session", "idp_session_443", "__host-idp_session"])
@@ -209,6 +210,18 @@ def test_se08_signing_in_again_renews_the_cookie_and_the_old_one_is_dead(
         assert home_with(provider, f"{name}={old}") == NOT_SIGNED_IN
     after = query(provider, "SELECT id FROM sessions WHERE user_id = ? ORDER BY created_at DESC", people.ana.sub)[0]
     assert after == sid  # the same session: what apps know it by has not changed
+
+
+def test_se06_a_session_cookie_that_is_kept_opens_nothing_after_the_sign_out(
+    provider: Provider, at_consent: Browser
+) -> None:
+    """The attacker copied the session cookie, and goes on using it when its owner has signed out."""
+    name, value = session_cookie(at_consent)
+    assert home_with(provider, f"{name}={value}") == SIGNED_IN
+    at_consent.open("/")
+    at_consent.submit(action="/sign-out")
+    for _ in range(2):
+        assert home_with(provider, f"{name}={value}") == NOT_SIGNED_IN
 
 
 def test_a_session_cookie_that_was_planted_is_not_the_one_after_the_sign_in(

@@ -244,6 +244,39 @@ def test_cs15_no_template_and_no_script_opens_a_window_that_can_steer_ours(sourc
     assert ".opener" not in text
 
 
+SCRIPTS = [source for source in SOURCES if source.suffix == ".js"]
+# What writes markup or code, keeps something in the browser, talks to another window, or to what a page may name.
+DANGEROUS = (
+    *(
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "createContextualFragment",
+        "eval(",
+        "Function(",
+    ),
+    *("localStorage", "sessionStorage", "indexedDB", "document.cookie", "postMessage", '"message"', "onmessage"),
+    *("window[", "window.", "globalThis", "self[", "document.forms", "document.all", "XMLHttpRequest", "importScripts"),
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_cs14_no_script_writes_markup_keeps_data_or_listens_to_other_windows(script: Path) -> None:
+    """The attacker's text becomes markup, his element a variable, his message a command, or he reads what was kept."""
+    text = script.read_text(encoding="utf-8")
+    assert [each for each in DANGEROUS if each in text] == []
+
+
+@pytest.mark.parametrize("script", [script.name for script in SCRIPTS])
+def test_a_script_says_nothing_of_who_asks_for_it(browser: Browser, app: App, script: str) -> None:
+    before = browser.http.get(f"/static/{script}")
+    browser.sign_in(app.url())
+    after = browser.http.get(f"/static/{script}")
+    assert (before.status_code, after.content) == (200, before.content)
+    assert not {"set-cookie", "etag"} & after.headers.keys()
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_en13_a_page_that_holds_a_token_is_never_compressed(browser: Browser, app: App, name: str) -> None:
     """The attacker guesses a token letter by letter from the size of compressed pages that repeat his text."""
