@@ -6,7 +6,7 @@ from typing import Any
 
 from idp.protocol import base64url
 
-MIN_BITS, MAX_BITS = 2048, 8192  # beyond that one signature takes milliseconds to check
+MIN_BITS, MAX_BITS = 2048, 8192  # a longer key only costs whoever verifies
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _SMALL = math.factorial(751)
 # For each small prime the remainders that a power of 65537 leaves: see _is_roca.

@@ -4,7 +4,7 @@ import json
 from typing import Any, NoReturn
 
 MAX_DEPTH = 8
-MAX_DIGITS = 16  # beyond 2**53 readers round differently (RFC 7493 section 2.2)
+MAX_NUMBER = 2**53 - 1  # beyond it readers round differently (RFC 7493 section 2.2)
 
 
 def object_of(data: bytes) -> dict[str, Any]:
@@ -12,9 +12,10 @@ def object_of(data: bytes) -> dict[str, Any]:
     text = data.decode("utf-8")
     try:
         found = _DECODER.decode(text)
+        depth = _depth(found)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    if not isinstance(found, dict) or _depth(found) > MAX_DEPTH:
+    if not isinstance(found, dict) or depth > MAX_DEPTH:
         raise ValueError("no object, or nested too deep")
     if "\\u" in text:
         json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair has no UTF-8 (RFC 7493 section 2.1)
@@ -29,9 +30,10 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
+    number = int(digits)  # ValueError beyond 4300 digits
+    if abs(number) > MAX_NUMBER:
         raise ValueError("a number is too large")
-    return int(digits)
+    return number
 
 
 def _refuse(number: str) -> NoReturn:

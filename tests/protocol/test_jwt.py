@@ -216,6 +216,12 @@ def test_tk_11_the_payload_is_not_looked_at_before_the_signature_holds() -> None
         assert reason(f"{header}.{payload}.{signature}") == "the signature does not hold"
 
 
+def test_the_log_says_in_a_word_what_is_no_token() -> None:
+    good = ACCESS_TOKEN.token
+    for token in ("", "x", f"{good}.", good.replace(".", "", 1), f"{good}é", "A" * 20_000):
+        assert reason(token) == "not a compact JWS"
+
+
 def test_the_reason_repeats_little_of_what_was_sent() -> None:
     assert len(reason(signed(claims="x" * 10_000))) < 250
 
