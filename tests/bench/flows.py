@@ -200,6 +200,21 @@ class Userinfo(CodeFlow):
         await self.send(self.request)
 
 
+class Introspection(CodeFlow):
+    name = "introspection"
+    signatures = 0
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        tokens = await self.tokens(await self.sign_in({}))
+        form = {"token": tokens["access_token"]}
+        self.request = self.connection.post("/introspect", form, authorization=basic(self.target.app))
+
+    async def once(self) -> None:
+        answer = await self.send(self.request)
+        assert b'"active":true' in answer.body
+
+
 class Discovery(Flow):
     name = "discovery"
 
@@ -221,6 +236,7 @@ FLOWS: tuple[type[Flow], ...] = (
     TypedCodeFlow,
     SsoFlow,
     Userinfo,
+    Introspection,
     Discovery,
     Jwks,
 )

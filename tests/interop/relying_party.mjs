@@ -59,6 +59,15 @@ const commands = {
     return oidc.clientCredentialsGrant(config, scope ? { scope } : {})
   },
 
+  async introspect({ token }) {
+    return oidc.tokenIntrospection(config, tokens[token])
+  },
+
+  async revoke({ token }) {
+    await oidc.tokenRevocation(config, tokens[token])
+    return {}
+  },
+
   async userinfo({ subject }) {
     return oidc.fetchUserInfo(config, tokens.access_token, subject)
   },

@@ -97,3 +97,17 @@ async def test_a_service_gets_a_token_for_itself(provider: Provider, metadata: d
         tokens = dict(await app.fetch_token(metadata["token_endpoint"], grant_type="client_credentials"))
     assert tokens["scope"] == "reports.read"
     assert "refresh_token" not in tokens
+
+
+def test_tokens_are_introspected_and_revoked(provider: Provider, metadata: dict[str, Any]) -> None:
+    client = provider.create_client()
+    with OAuth2Client(**settings(client, metadata)) as app:
+        verifier = pkce().verifier
+        url, state = app.create_authorization_url(metadata["authorization_endpoint"], code_verifier=verifier)
+        sent_to = Browser(provider.issuer).sign_in(url).headers["location"]
+        token = app.fetch_token(authorization_response=sent_to, state=state, code_verifier=verifier)
+        for kind in ("access_token", "refresh_token"):
+            asked = {"token": token[kind], "token_type_hint": kind}
+            assert app.introspect_token(metadata["introspection_endpoint"], **asked).json()["active"] is True
+            assert app.revoke_token(metadata["revocation_endpoint"], **asked).status_code == 200
+            assert app.introspect_token(metadata["introspection_endpoint"], **asked).json() == {"active": False}

@@ -194,3 +194,23 @@ def test_a_service_gets_a_token_for_itself(provider: Provider, relying_party: Re
     assert tokens["scope"] == "reports.read"
     assert "refresh_token" not in tokens
     assert "id_token" not in tokens
+
+
+def test_tokens_are_introspected_and_revoked(
+    provider: Provider, relying_party: RelyingParty, app: dict[str, Any], browser: Browser
+) -> None:
+    relying_party("discover", issuer=provider.issuer, client=app)
+    location = browser.sign_in(relying_party.begin()).headers["location"]
+    subject = relying_party("finish", url=location)["claims"]["sub"]
+    for kind in ("access_token", "refresh_token"):
+        told = relying_party("introspect", token=kind)
+        assert (told["active"], told["sub"], told["client_id"]) == (True, subject, app["client_id"])
+    relying_party("revoke", token="access_token")
+    assert relying_party("introspect", token="access_token") == {"active": False}
+    relying_party("refresh", scope=None)
+    relying_party("revoke", token="refresh_token")
+    for kind in ("access_token", "refresh_token"):
+        assert relying_party("introspect", token=kind) == {"active": False}
+    with pytest.raises(Refused) as caught:
+        relying_party("refresh", scope=None)
+    assert caught.value.explained["error"] == "invalid_grant"

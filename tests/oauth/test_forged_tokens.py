@@ -18,16 +18,30 @@ from tests.oauth.wire import FORM, App, claims_of, forge_of, part, raw_get, regi
 from tests.protocol.hostile import HOSTILE
 from tests.protocol.hostile.claims import expired
 from tests.protocol.hostile.good import THEIRS, Good, Named, changed, fits_a_header, jwk
-from tests.provider import Browser, Provider
+from tests.provider import Browser, Provider, answer_of
 
 
-def in_header(provider: Provider, token: str) -> httpx2.Response | None:
-    return userinfo(provider, token) if fits_a_header(token) and len(token) < 20_000 else None
+def in_header(app: App, token: str) -> httpx2.Response | None:
+    return userinfo(app.provider, token) if fits_a_header(token) and len(token) < 20_000 else None
 
 
-def in_body(provider: Provider, token: str) -> httpx2.Response:
+def in_body(app: App, token: str) -> httpx2.Response:
     body = f"access_token={quote_plus(token, errors='surrogatepass')}"
-    return send("POST", f"{provider.issuer}/userinfo", content=body, headers={"Content-Type": FORM})
+    return send("POST", f"{app.provider.issuer}/userinfo", content=body, headers={"Content-Type": FORM})
+
+
+def introspected(app: App, token: str) -> httpx2.Response:
+    body = f"token={quote_plus(token, errors='surrogatepass')}"
+    url, headers = f"{app.provider.issuer}/introspect", {"Content-Type": FORM}
+    return send("POST", url, content=body, headers=headers, auth=app.basic)
+
+
+def as_hint(app: App, token: str) -> httpx2.Response | None:
+    """In an authorization request of nobody, which is judged before anybody is looked for."""
+    hint = quote_plus(token, errors="surrogatepass")
+    if not hint or len(hint) > 20_000:
+        return None
+    return send("GET", f"{app.provider.issuer}{app.url(prompt='none')}&id_token_hint={hint}")
 
 
 @dataclass(frozen=True)
@@ -38,7 +52,7 @@ class Reader:
     """
 
     kind: str
-    show: Callable[[Provider, str], httpx2.Response | None]
+    show: Callable[[App, str], httpx2.Response | None]
     believed: Callable[[httpx2.Response], bool]
 
 
@@ -47,9 +61,22 @@ def by_status(answer: httpx2.Response) -> bool:
     return answer.status_code == 200
 
 
+def by_description(answer: httpx2.Response) -> bool:
+    assert answer.status_code in (200, 400, 413), answer.status_code
+    return answer.status_code == 200 and answer.json().get("token_type") == "Bearer"
+
+
+def by_error(answer: httpx2.Response) -> bool:
+    """A hint that was believed names a person, who is not signed in."""
+    assert answer.status_code in (303, 400), answer.status_code
+    return answer.status_code == 303 and answer_of(answer)["error"] == "login_required"
+
+
 READERS = {
     "userinfo, in the header": Reader("access_token", in_header, by_status),
     "userinfo, in the body": Reader("access_token", in_body, by_status),
+    "introspection": Reader("access_token", introspected, by_description),
+    "an id_token_hint": Reader("id_token", as_hint, by_error),
 }
 SECONDS = 5  # for one token, on a machine that does much else
 
@@ -83,27 +110,25 @@ def believed(provider: Provider, token: str) -> bool:
 @pytest.mark.parametrize("group", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_tk_16_no_hostile_token_is_believed_by_any_endpoint(
-    provider: Provider, good_ones: dict[str, Good], reader: Reader, group: Callable[[Good], Named]
+    app: App, good_ones: dict[str, Good], reader: Reader, group: Callable[[Good], Named]
 ) -> None:
     """The attacker sends a token with a fault that some library somewhere did not see, some of them to break us."""
     good = good_ones[reader.kind]
-    genuine = reader.show(provider, good.token)
+    genuine = reader.show(app, good.token)
     assert genuine is not None
     assert reader.believed(genuine), "what is refused below is refused for its fault alone"
     for name, token in group(good):
         began = time.monotonic()
-        answer = reader.show(provider, token)
+        answer = reader.show(app, token)
         assert answer is None or not reader.believed(answer), name
         assert time.monotonic() - began < SECONDS, name
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-def test_rt_14_no_endpoint_believes_a_token_of_another_kind(
-    provider: Provider, tokens: dict[str, Any], reader: Reader
-) -> None:
+def test_rt_14_no_endpoint_believes_a_token_of_another_kind(app: App, tokens: dict[str, Any], reader: Reader) -> None:
     """The attacker shows a refresh token or an ID token as an access token, or the other way round."""
     for kind in {"access_token", "id_token", "refresh_token"} - {reader.kind}:
-        answer = reader.show(provider, tokens[kind])
+        answer = reader.show(app, tokens[kind])
         assert answer is not None
         assert not reader.believed(answer), kind
 

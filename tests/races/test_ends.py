@@ -51,6 +51,22 @@ def test_rt_09_no_refresh_succeeds_once_its_person_is_disabled(arena: Arena) -> 
                 assert_dead(swarm, arena, [answer.json() for answer in answers if answer.status == 200][-1])
 
 
+def test_rt_17_no_refresh_succeeds_once_its_token_was_revoked(arena: Arena) -> None:
+    """Attack: whoever stole a refresh token uses it in the instant in which its app revokes it."""
+    with arena.swarm() as swarm:
+        for number in range(ROUNDS // 2):
+            tokens = arena.new_tokens()
+            form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+            requests = [request("POST", "/token", form, basic(arena.client)) for _ in range(7)]
+            revocation = {"token": tokens["refresh_token"]}
+            requests.insert(number % 8, request("POST", "/revoke", revocation, basic(arena.client)))
+            answers = swarm.at_once(requests)
+            assert answers.pop(number % 8).status == 200
+            assert {answer.status for answer in answers} <= {200, 400}
+            for won in [tokens, *(answer.json() for answer in answers if answer.status == 200)]:
+                assert_dead(swarm, arena, won)
+
+
 def test_cd_14_a_code_redeemed_while_its_consent_is_withdrawn_gives_nothing_that_lasts(arena: Arena) -> None:
     """Attack: an app redeems its codes in the instant in which its access is withdrawn, and keeps what it got."""
     with arena.swarm() as swarm:

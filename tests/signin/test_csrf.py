@@ -115,7 +115,7 @@ def test_cs02_no_forged_post_changes_anything(provider: Provider, app: App, rout
 @pytest.mark.parametrize("route", POSTS)
 def test_cs02_what_a_post_does_is_not_done_by_an_address(provider: Provider, app: App, route: str) -> None:
     """The attacker puts the whole form into a link or an image, which a browser opens without asking anybody."""
-    aim = target(signed_in(provider, app), app, route)
+    aim = target(provider, signed_in(provider, app), app, route)
     before = state_of(provider)
     for method in ("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"):
         aim.browser.http.request(method, f"{aim.path}?{urlencode(aim.fields)}", headers={"Origin": provider.issuer})
