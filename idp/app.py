@@ -29,6 +29,7 @@ from idp.web import cors, problems
 from idp.web.cors import Origins
 from idp.web.middleware import Front
 from idp.web.problems import problem_json, problem_page
+from idp.web.refusals import Refusals
 
 log = structlog.get_logger("idp.app")
 
@@ -86,6 +87,7 @@ def create_app(
         services = await open_services(settings, clock=clock, hashing=hashing, development=development)
         starlette.state.services = services
         starlette.state.origins = Origins(services)
+        starlette.state.refusals = Refusals(services)
         front.serve(services)
         chores = asyncio.create_task(_chores(services))
         gc.freeze()  # what is here now stays: the collector need not look at it again
@@ -96,6 +98,7 @@ def create_app(
             chores.cancel()
             with suppress(asyncio.CancelledError):
                 await chores
+            await starlette.state.refusals.close()
             await close_services(services)
 
     starlette = _App(

@@ -6,6 +6,7 @@ from idp import VERSION
 from idp.cli.clients import client
 from idp.cli.config import config
 from idp.cli.dev import dev
+from idp.cli.explain import explain
 from idp.cli.keys import key
 from idp.cli.revoke import revoke
 from idp.cli.serve import migrate, prune, serve
@@ -30,5 +31,5 @@ def main() -> None:
     """An OAuth 2.1 and OpenID Connect identity provider."""
 
 
-for command in (serve, dev, migrate, user, client, revoke, key, prune, config):
+for command in (serve, dev, migrate, user, client, revoke, explain, key, prune, config):
     main.add_command(command)

@@ -6,9 +6,11 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.protocol import metadata
+from idp.protocol import metadata, story
 from idp.protocol.meanings import MEANINGS
+from idp.protocol.story import Story
 from idp.services import services_of
+from idp.store import refusals
 from idp.web import cors, problems
 from idp.web.pages import page
 from idp.web.problems import problem_page
@@ -39,8 +41,16 @@ async def meaning(request: Request) -> Response:
         "what": found.what,
         "what_to_do": found.what_to_do,
         "of": reference if _REFERENCE.fullmatch(reference) else None,
+        "story": await _story(request, reference),
     }
     return page(request, "meaning.html", context)
+
+
+async def _story(request: Request, reference: str) -> Story | None:
+    """In development mode who develops the app is the operator."""
+    services = services_of(request)
+    found = await refusals.find(services.database, reference) if services.development else None
+    return None if found is None else story.tell(found.details)
 
 
 def _public(request: Request, content: bytes, media_type: str) -> Response:

@@ -40,8 +40,7 @@ async def exchange_code(request: TokenRequest) -> Issued:
     async with services.database.transaction() as transaction:
         taken = await handles.take(transaction, handles.CODE, secret, now)
         if taken is None:
-            await _replayed(transaction, request, secret)
-            raise InvalidGrant(authorization_code.NOT_VALID, "unknown or already used code")
+            raise InvalidGrant(authorization_code.NOT_VALID, await _replayed(transaction, request, secret))
         code = Code.from_json(taken.data)
         try:
             exchange = authorization_code.check(code, taken.expires_at, request.params, request.client, now)
@@ -55,21 +54,24 @@ async def exchange_code(request: TokenRequest) -> Issued:
     return exchange.entitlement, token
 
 
-async def _replayed(transaction: Transaction, request: TokenRequest, secret: str) -> None:
-    """RFC 9700 section 4.5.3: the second use of a code ends what the first one gave."""
+async def _replayed(transaction: Transaction, request: TokenRequest, secret: str) -> str:
+    """RFC 9700 section 4.5.3: the second use of a code ends what the first one gave. What there is to say of it."""
     used = await handles.find(transaction, handles.CODE, secret)
     if used is None:
-        return
+        return "unknown code"
     code = Code.from_json(used.data)
     await grant_rows.end(transaction, code.grant_id, "its authorization code was used again", request.services.clock())
     await _record(transaction, request, Event.CODE_REPLAYED, code)
+    when = "just now" if used.used_at is None else f"at {used.used_at:%Y-%m-%dT%H:%M:%SZ}"
+    return f"the code was used already, {when}; what it gave has ended"
 
 
 async def _subject(transaction: Transaction, services: Services, code: Code) -> Subject:
     now, idle = services.clock(), services.settings.session_idle_lifetime
     subject = await grant_rows.may_redeem(transaction, code, now, idle)
     if subject is None:
-        raise InvalidGrant(authorization_code.NOT_VALID, "the person, their session or their consent has ended")
+        reason = await grant_rows.why_not(transaction, code, now, idle)
+        raise InvalidGrant(authorization_code.NOT_VALID, reason)
     return subject
 
 

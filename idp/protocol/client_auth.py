@@ -13,6 +13,7 @@ from idp.protocol.errors import InvalidClient, InvalidRequest
 from idp.protocol.params import Params
 
 FAILED = "Client authentication failed."
+WRONG_SECRET = "wrong client secret"  # noqa: S105  # a sentence
 MAX_HEADER = 4096
 _VSCHARS = re.compile(r"[\x20-\x7e]+")  # RFC 6749 appendices A.1 and A.2
 
@@ -66,9 +67,11 @@ def check(credentials: ClientCredentials, client: Client | None, secret_hashes: 
     if client is None:
         raise InvalidClient(FAILED, "unknown or disabled client")
     if credentials.method != client.token_endpoint_auth_method:
-        raise InvalidClient(FAILED, f"used {credentials.method}, but registered {client.token_endpoint_auth_method}")
+        registered = client.token_endpoint_auth_method
+        reason = f"used {credentials.method}, but registered {registered}"
+        raise InvalidClient(FAILED, reason, received=credentials.method, expected=[registered])
     if not client.public and not matches:
-        raise InvalidClient(FAILED, "wrong client secret")
+        raise InvalidClient(FAILED, WRONG_SECRET)
     return client
 
 

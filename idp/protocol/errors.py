@@ -1,9 +1,11 @@
 """Every error of the protocol, one class each.
 
 An error has two faces. `description` is fixed text that anybody may see: it names the parameter and never repeats
-what was sent. `reason` is free text for the log and for the client's owner.
+what was sent. `reason` is free text for the log and for the client's owner, and so is the value that was `received`,
+where it is no credential, beside those that were `expected`.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -13,10 +15,14 @@ class OAuthError(Exception):
     error: ClassVar[str]
     status: ClassVar[int] = 400
 
-    def __init__(self, description: str, reason: str = "") -> None:
+    def __init__(
+        self, description: str, reason: str = "", *, received: str | None = None, expected: Sequence[str] = ()
+    ) -> None:
         super().__init__(description)
         self.description = description
         self.reason = reason or description
+        self.received = received
+        self.expected = tuple(expected)
 
 
 class InvalidRequest(OAuthError):

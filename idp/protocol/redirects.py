@@ -58,6 +58,8 @@ def return_address(client: Client, redirect_uri: str | None) -> ReturnAddress:
     raise UnregisteredRedirectUri(
         "The parameter redirect_uri is not registered for this client.",
         f"redirect_uri {redirect_uri[:300]!r} is none of {list(client.redirect_uris)}",
+        received=redirect_uri,
+        expected=client.redirect_uris,
     )
 
 

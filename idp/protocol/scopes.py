@@ -47,7 +47,7 @@ def parse(text: str) -> tuple[str, ...]:
     """The scopes of a request in their order, each once (RFC 6749 section 3.3)."""
     scopes = tuple(dict.fromkeys(part for part in text.split(" ") if part))
     if len(scopes) > MAX_SCOPES or not all(_SCOPE_TOKEN.fullmatch(scope) for scope in scopes):
-        raise InvalidScope("The parameter scope is malformed.")
+        raise InvalidScope("The parameter scope is malformed.", received=text)
     return scopes
 
 
@@ -63,7 +63,8 @@ def granted(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
     else:
         scopes = tuple(scope for scope in parse(requested) if scope in allowed)
     if not scopes:
-        raise InvalidScope("The parameter scope names no scope that this client may have.")
+        description = "The parameter scope names no scope that this client may have."
+        raise InvalidScope(description, received=requested, expected=allowed)
     return scopes
 
 
@@ -73,7 +74,7 @@ def narrowed(requested: str | None, before: tuple[str, ...]) -> tuple[str, ...]:
         return before
     scopes = parse(requested)
     if not scopes or not set(scopes) <= set(before):
-        raise InvalidScope("The parameter scope asks for more than was granted.")
+        raise InvalidScope("The parameter scope asks for more than was granted.", received=requested, expected=before)
     return scopes
 
 
@@ -84,5 +85,6 @@ def for_client(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ..
         return own
     asked = tuple(scope for scope in parse(requested) if scope not in USER_SCOPES)
     if not set(asked) <= set(own):
-        raise InvalidScope("The parameter scope names a scope that this client may not have.")
+        description = "The parameter scope names a scope that this client may not have."
+        raise InvalidScope(description, received=requested, expected=own)
     return asked

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,9 +18,8 @@ from idp.store.sessions import SignedIn
 from idp.web import cookies, csrf, forms, problems, sessions
 from idp.web.csrf import Forged
 from idp.web.origin import origin_of
-from idp.web.pages import page, reference_of
-
-log = structlog.get_logger("idp.home")
+from idp.web.pages import page
+from idp.web.refusals import refused_page
 
 
 async def home(request: Request) -> Response:
@@ -121,7 +119,7 @@ async def _check(request: Request, services: Services, session: SignedIn | None)
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    log.warning("refused", reference=reference_of(request), reason=str(error))
+    refused_page(request, problems.FORGED, str(error))
     return problems.problem_page(request, problems.FORGED.with_link("/", "Back to your page"))
 
 

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -24,11 +23,8 @@ from idp.store.prune import KEEP_ATTEMPTS
 from idp.web import cookies, csrf, forms, problems
 from idp.web.csrf import Forged
 from idp.web.origin import note
-from idp.web.pages import reference_of
 from idp.web.problems import Problem
-from idp.web.refusals import refused
-
-log = structlog.get_logger("idp.signin")
+from idp.web.refusals import refused, refused_page
 
 DENIED = "denied"  # a decision that its page has yet to tell the app
 
@@ -90,7 +86,7 @@ def posted(act: Act) -> Endpoint:
         try:
             csrf.check(request, interaction.services, of_page, _page_token(interaction))
         except Forged as error:
-            log.warning("refused", reference=reference_of(request), reason=str(error))
+            refused_page(request, problems.FORGED, str(error))
             return problems.problem_page(request, problems.FORGED.with_link(interaction.url, "Back to the page"))
         same_person = hmac.compare_digest(of_person.encode("utf-8", "replace"), _person_token(interaction).encode())
         if is_over(interaction):
@@ -195,5 +191,5 @@ def _again(attempt: Attempt, username: str | None = None) -> str:
 
 
 def _halted(request: Request, problem: Problem) -> Response:
-    log.info("refused", reference=reference_of(request), reason=problem.title)
+    refused_page(request, problem, problem.title)
     return problems.problem_page(request, problem)

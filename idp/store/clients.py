@@ -107,6 +107,14 @@ class ClientRecord:
     disabled_at: datetime | None
 
 
+_SECRET_ENDED = Statement(
+    Effect.READ,
+    select(_SECRETS.c.expires_at).where(
+        _SECRETS.c.client_id == bindparam("client_id"), _SECRETS.c.secret_hash == bindparam("hash")
+    ),
+)
+
+
 @dataclass(frozen=True)
 class LiveSecret:
     """A secret that a client may use, until `expires_at` where it is on its way out."""
@@ -181,6 +189,12 @@ async def end_other_secrets(transaction: Transaction, client_id: str, but: str, 
 async def live_secrets(connection: Connection, client_id: str, now: datetime) -> list[LiveSecret]:
     """The oldest first."""
     return [LiveSecret(*row) for row in await connection.all(_LIVE_SECRETS, client_id=client_id, now=now)]
+
+
+async def secret_ended_at(connection: Connection, client_id: str, secret_hash: str) -> datetime | None:
+    """When a secret that counts no more did so for the last time; None where it never did."""
+    row = await connection.one(_SECRET_ENDED, client_id=client_id, hash=secret_hash)
+    return None if row is None else row.expires_at
 
 
 async def end_tokens(transaction: Transaction, client_id: str, now: datetime) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 from idp.protocol.claims import Authentication, Entitlement
 from idp.protocol.grants.authorization_code import Code
 from idp.protocol.grants.refresh_token import Family
-from idp.store import sessions, tokens
+from idp.store import sessions, tokens, users
 from idp.store.db import Connection, Effect, Statement, Transaction, insert_row
 from idp.store.seal import Sealer
 from idp.store.tables import ClientRow, Consent, Grant, Session, User, table_of
@@ -23,9 +23,9 @@ _SESSIONS = table_of(Session)
 _CONSENTS = table_of(Consent)
 
 
-def _reason_alive() -> ColumnElement[bool]:
+def _reasons() -> tuple[ColumnElement[bool], ColumnElement[bool], ColumnElement[bool]]:
     """Its person, its client and, unless it is offline, its session still are; binds `now` and `idle_since`."""
-    return and_(
+    return (
         select(_USERS.c.id)
         .where(_USERS.c.id == _GRANTS.c.user_id, _USERS.c.disabled_at.is_(None))
         .correlate(_GRANTS)
@@ -44,10 +44,19 @@ def _reason_alive() -> ColumnElement[bool]:
     )
 
 
+def _reason_alive() -> ColumnElement[bool]:
+    return and_(*_reasons())
+
+
+_REASONS = ("the person", "the client", "the session")
+
+
 _CREATE = insert_row(_GRANTS)
 _FAMILY = Statement(
     Effect.READ,
-    select(_GRANTS, _reason_alive().label("alive")).where(_GRANTS.c.id == bindparam("id"), _GRANTS.c.seed.is_not(None)),
+    select(_GRANTS, *(reason.label(f"reason_{number}") for number, reason in enumerate(_reasons()))).where(
+        _GRANTS.c.id == bindparam("id"), _GRANTS.c.seed.is_not(None)
+    ),
 )
 _ROTATE = Statement(
     Effect.TAKE,
@@ -154,6 +163,16 @@ async def may_redeem(connection: Connection, code: Code, now: datetime, idle: ti
     return Subject(row.id, row.pseudonym, row.audit_key)
 
 
+async def why_not(connection: Connection, code: Code, now: datetime, idle: timedelta) -> str:
+    """Which of the things that a code was given for holds no more, for the log."""
+    person = await users.find(connection, code.user_id)
+    if person is None or person.disabled_at is not None:
+        return "the person was disabled or deleted"
+    if not await sessions.is_alive(connection, code.sid, now, idle):
+        return "their session has ended"
+    return "their consent was withdrawn, or does not hold all that the code is for"
+
+
 async def create(
     transaction: Transaction,
     entitlement: Entitlement,
@@ -208,8 +227,9 @@ async def family(
         rotated_at=row.rotated_at,
         idle_expires_at=row.rotated_at + refresh_idle,
         expires_at=row.expires_at,
+        ended_at=row.ended_at,
         ended_reason=None if row.ended_at is None else row.ended_reason or "ended",
-        alive=bool(row.alive),
+        lost=next((name for name, alive in zip(_REASONS, row[-3:], strict=True) if not alive), None),
         authentication=Authentication(row.session_id, row.auth_time, tuple(row.amr.split()), row.acr),
     )
 

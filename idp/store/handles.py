@@ -41,6 +41,7 @@ class Taken:
 
     data: dict[str, Any]
     expires_at: datetime
+    used_at: datetime | None = None
 
 
 async def issue(transaction: Transaction, kind: str, data: dict[str, Any], now: datetime, expires_at: datetime) -> str:
@@ -61,4 +62,4 @@ async def take(transaction: Transaction, kind: str, secret: str, now: datetime) 
 async def find(connection: Connection, kind: str, secret: str) -> Taken | None:
     """What the handle stands or stood for, used or not: to recognise a replay, or to read what carries no authority."""
     row = await connection.one(_FIND, of=hash_of(secret), of_kind=kind)
-    return None if row is None else Taken(row.data, row.expires_at)
+    return None if row is None else Taken(*row)

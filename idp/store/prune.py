@@ -8,15 +8,17 @@ from typing import Any
 from sqlalchemy import Column, Table, bindparam, delete, select
 
 from idp.store.db import Database, Effect, Statement
-from idp.store.tables import Attempt, Grant, Handle, RevokedToken, Session, SigningKey, table_of
+from idp.store.tables import Attempt, Grant, Handle, Refusal, RevokedToken, Session, SigningKey, table_of
 
 BATCH = 500
 KEEP_HANDLES = timedelta(hours=1)  # a used code stays so long, so that its replay is recognised
 KEEP_ATTEMPTS = timedelta(days=1)  # an expired attempt restarts by itself for so long
 KEEP_ENDED = timedelta(days=1)
+KEEP_REFUSALS = timedelta(days=7)
 
 _HANDLES, _ATTEMPTS, _SESSIONS = table_of(Handle), table_of(Attempt), table_of(Session)
-_GRANTS, _KEYS, _REVOKED = table_of(Grant), table_of(SigningKey), table_of(RevokedToken)
+_GRANTS, _KEYS = table_of(Grant), table_of(SigningKey)
+_REVOKED, _REFUSALS = table_of(RevokedToken), table_of(Refusal)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ _RULES = (
     _Rule(_GRANTS.c.ended_at, KEEP_ENDED),
     _Rule(_KEYS.c.expires_at, timedelta(0)),
     _Rule(_REVOKED.c.expires_at, timedelta(0)),
+    _Rule(_REFUSALS.c.at, KEEP_REFUSALS),
 )
 _STATEMENTS = tuple((rule.column.table.name, rule.statement(), rule.keep) for rule in _RULES)
 

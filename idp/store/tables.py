@@ -281,6 +281,20 @@ class RevokedToken(SQLModel, table=True):
     expires_at: datetime = _time(index=True)
 
 
+class Refusal(SQLModel, table=True):
+    """Why a request was refused, under the reference that its answer carried. There are few rows, for a while."""
+
+    __tablename__ = "refusals"
+    __table_args__ = (Index("ix_refusals_client_id_id", "client_id", "id"),)
+    id: str = Field(primary_key=True)
+    reference: str = Field(index=True)
+    at: datetime = _time(index=True)
+    endpoint: str
+    client_id: str
+    error: str
+    details: dict[str, Any] = _json()
+
+
 class AuditRow(SQLModel, table=True):
     """What happened. `personal` is sealed under the person's own key, or the provider's where there is no person."""
 

@@ -15,6 +15,7 @@ from idp.store.db import StoreUnavailable
 from idp.store.ids import draw
 from idp.web import cors, problems
 from idp.web.problems import Problem, problem_json, problem_page
+from idp.web.refusals import refused_page
 
 log = structlog.get_logger("idp.request")
 
@@ -93,14 +94,16 @@ class Front:
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", error: Exception) -> None:
         problem = _problem(error)
+        scope["app"] = scope.get("app") or self._app
+        request = Request(scope, receive)
         if problem is problems.BROKEN:
             log.error("failed", reference=answer.reference, path=scope["path"], exc_info=error)
+        elif problem in (problems.TOO_LARGE, problems.HEAD_TOO_LARGE):
+            refused_page(request, problem, type(error).__name__)
         else:
             log.warning("refused", reference=answer.reference, reason=f"{type(error).__name__}: {error}")
         if answer.status:
             raise error  # the answer has begun: all that is left is to cut it off
-        scope["app"] = scope.get("app") or self._app
-        request = Request(scope, receive)
         if self._api(scope["path"]):
             response = cors.for_known(request, problem_json(problem, _ERRORS[problem.status]))
         else:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from idp.protocol import story
 from idp.services import services_of
 from idp.web.pages import page
 
@@ -96,8 +97,10 @@ FORGED = Problem(
 
 
 def problem_page(request: Request, problem: Problem) -> Response:
-    now = services_of(request).clock()
+    services = services_of(request)
+    now, kept = services.clock(), request.scope.get("idp.refusal")
     context = {
+        "story": story.tell(kept) if services.development and kept else None,
         "title": problem.title,
         "what": problem.what,
         "whose_turn": problem.whose_turn,

@@ -44,7 +44,7 @@ class Lived:
         await keys.load(database, sealer)
         family = await grants.family(database, self.grant, sealer, NOW, IDLE, 30 * DAY)
         assert family is not None
-        assert (family.seed, family.alive, family.ended_reason) == (SEED, True, None)
+        assert (family.seed, family.lost, family.ended_reason) == (SEED, None, None)
         _, attempt = await attempts.current(database, sealer, self.attempt)
         assert attempt == replace(self.attempt, version=1)
         factor = await credentials.find(database, sealer, self.person, credentials.PASSWORD)

@@ -30,7 +30,7 @@ class Household:
         assert family is not None
         counts = await grants.token_is_alive(database, grant_id, family.client_id, JTI, now, IDLE)
         assert counts == held
-        assert (family.alive and family.ended_reason is None) == held
+        assert (family.lost is None and family.ended_reason is None) == held
         async with database.transaction() as transaction:
             rotated = await grants.rotate(transaction, grant_id, family.generation, now, IDLE)
         assert (rotated is not None) == held

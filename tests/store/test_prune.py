@@ -23,7 +23,7 @@ async def pruned(world: World, after: timedelta) -> dict[str, int]:
 
 
 async def test_nothing_goes_from_an_empty_database(world: World) -> None:
-    tables = {"handles", "attempts", "sessions", "grants", "signing_keys", "revoked_tokens"}
+    tables = {"handles", "attempts", "sessions", "grants", "signing_keys", "revoked_tokens", "refusals"}
     assert await prune(world.database, NOW) == dict.fromkeys(tables, 0)
 
 

@@ -63,7 +63,12 @@ def check(code: Code, expires_at: datetime, params: Params, client: Client, now:
     if now >= expires_at:
         raise InvalidGrant(NOT_VALID, f"the code expired at {expires_at:%Y-%m-%dT%H:%M:%SZ}")
     if params.get("redirect_uri") != code.redirect_uri:
-        raise InvalidGrant(NOT_VALID, "redirect_uri is not the one of the authorization request")
+        raise InvalidGrant(
+            NOT_VALID,
+            "redirect_uri is not the one of the authorization request",
+            received=params.get("redirect_uri") or "",
+            expected=[code.redirect_uri],
+        )
     pkce.check_verifier(code.code_challenge, params.get("code_verifier"))
     refresh = client.may_use(REFRESH_TOKEN)
     lost = () if refresh else (OFFLINE_ACCESS,)

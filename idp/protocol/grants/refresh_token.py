@@ -50,7 +50,7 @@ class Presented:
 
 @dataclass(frozen=True)
 class Family:
-    """The row of a grant that has refresh tokens. `alive`: its person, client and session all still are."""
+    """The row of a grant that has refresh tokens. `lost`: which of its person, client and session is no more."""
 
     grant_id: str
     client_id: str
@@ -61,8 +61,9 @@ class Family:
     rotated_at: datetime
     idle_expires_at: datetime
     expires_at: datetime
+    ended_at: datetime | None
     ended_reason: str | None
-    alive: bool
+    lost: str | None
     authentication: Authentication
 
 
@@ -119,13 +120,16 @@ def decide(presented: Presented, family: Family | None, client_id: str, now: dat
     if not is_genuine(presented, family):
         raise InvalidGrant(NOT_VALID, "wrong mac")
     if family.ended_reason is not None:
-        raise InvalidGrant(NOT_VALID, f"the grant was ended: {family.ended_reason}")
+        when = "" if family.ended_at is None else f" at {family.ended_at:%Y-%m-%dT%H:%M:%SZ}"
+        raise InvalidGrant(NOT_VALID, f"the grant was ended{when}: {family.ended_reason}")
     if family.client_id != client_id:
         return End("refresh token used by another client")
-    if not family.alive:
-        raise InvalidGrant(NOT_VALID, "the person, the client or the session is no longer active")
-    if now >= min(family.idle_expires_at, family.expires_at):
-        raise InvalidGrant(NOT_VALID, "the refresh token expired")
+    if family.lost is not None:
+        raise InvalidGrant(NOT_VALID, f"{family.lost} is no longer active")
+    if now >= family.idle_expires_at:
+        raise InvalidGrant(NOT_VALID, f"unused for too long: it expired at {family.idle_expires_at:%Y-%m-%dT%H:%M:%SZ}")
+    if now >= family.expires_at:
+        raise InvalidGrant(NOT_VALID, f"too old: the family expired at {family.expires_at:%Y-%m-%dT%H:%M:%SZ}")
     return _by_generation(presented.generation, family, now, grace)
 
 
