@@ -67,8 +67,8 @@ def access(services: Services, token: str) -> AccessToken:
         now=int(services.clock().timestamp()),
     )
     client_id, grant_id, jti = claims.get("client_id"), claims.get("grant"), claims.get("jti")
-    if client_id is None or jti is None or not all(is_id(each) for each in (client_id, jti, grant_id or jti)):
-        raise InvalidToken("The access token is not valid.", "client_id, grant or jti is not an id")
+    if client_id is None or jti is None or not is_id(jti) or not is_id(grant_id or jti):
+        raise InvalidToken("The access token is not valid.", "client_id is missing, or grant or jti is not an id")
     return AccessToken(claims, client_id, grant_id, jti)
 
 

@@ -98,8 +98,9 @@ def app(registered: App) -> App:
 
 
 def three_free_ports() -> int:
-    """The first of three ports in a row that nobody listens on."""
-    for port in range(20000, 30000, 10):
+    """The first of three ports in a row that nobody listens on; another worker of the tests looks elsewhere."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in range(20000 + 1000 * worker, 30000, 10):
         try:
             for each in range(port, port + 3):
                 with socket.socket() as listener:

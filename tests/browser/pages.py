@@ -172,6 +172,14 @@ def demo_identify(page: Page, development: Development) -> None:
     page.goto(f"{development.app}/sign-in")
 
 
+def explained(page: Page, development: Development) -> None:
+    """An app sends a person with a redirect URI that looks like its own."""
+    page.goto(f"{development.app}/sign-in")
+    request = page.url if "/authorize?" in page.url else ""
+    assert request, page.url
+    page.goto(request.replace("callback", "c%D0%B0llback%2F"))
+
+
 def mail_list(page: Page, development: Development) -> None:
     page.goto(f"{development.provider}/dev/mail")
     press(page, "#send-test")
@@ -188,6 +196,7 @@ DEVELOPMENT_PAGES: dict[str, Callable[[Page, Development], None]] = {
     "demo signed out": demo_signed_out,
     "demo error": demo_error,
     "identify in development": demo_identify,
+    "explained": explained,
     "mail list": mail_list,
     "mail": mail,
 }
