@@ -1,6 +1,7 @@
 """LG-02: no password, code, token, secret or cookie of a whole journey is in the log, the audit or the database."""
 
 import base64
+import json
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,6 +48,14 @@ def journey(provider: Provider, client: dict[str, str]) -> dict[str, str]:
     for token in (tokens["access_token"], "canary-of-a-token"):
         httpx2.get(f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, timeout=30)
         httpx2.get(f"{provider.issuer}/userinfo?access_token={token}", timeout=30)
+    for endpoint in ("introspect", "revoke"):
+        for token in (tokens["access_token"], refreshed["refresh_token"], tokens["id_token"], "canary-of-a-token"):
+            httpx2.post(f"{provider.issuer}/{endpoint}", data={"token": token}, auth=basic(client), timeout=30)
+    hints = {"id_token_hint": tokens["id_token"], "login_hint": "x", "prompt": "none"}
+    browser.http.get(authorize_url(client, proof.challenge, **hints))
+    # what is secret comes in the wrong parameter, and is refused
+    for name in ("redirect_uri", "response_type", "scope", "prompt"):
+        browser.http.get(authorize_url(client, proof.challenge, **{name: tokens["refresh_token"]}))
     redeem(provider, client, code, proof.verifier)  # a replay, which ends everything
     wrong = dict(client) | {"client_secret": "canary-of-a-secret"}
     token_request(provider, wrong, grant_type="refresh_token", refresh_token=refreshed["refresh_token"])
@@ -72,6 +81,10 @@ def journey(provider: Provider, client: dict[str, str]) -> dict[str, str]:
     }
 
 
+def basic(client: dict[str, str]) -> tuple[str, str]:
+    return client["client_id"], client["client_secret"]
+
+
 def spellings(secret: str) -> set[bytes]:
     return {
         secret.encode(),
@@ -90,6 +103,8 @@ def test_lg02_no_secret_of_a_journey_is_written_anywhere(tmp_path: Path) -> None
         secrets = journey(provider, provider.create_client())
         log = provider.log.read_bytes()
         assert log.count(b'"event":"request"') > 20
+        explained = provider.cli("explain", "--last", "50")
+        assert {each["endpoint"] for each in explained} >= {"/authorize", "/token", "/userinfo", "/revoke"}
         stored = b"".join(file.read_bytes() for file in (tmp_path / "data").glob("idp.db*"))
         assert len(stored) > 100_000
         for name, secret in secrets.items():
@@ -97,6 +112,7 @@ def test_lg02_no_secret_of_a_journey_is_written_anywhere(tmp_path: Path) -> None
             for spelling in spellings(secret):
                 assert spelling not in log, name
                 assert spelling not in stored, name
+                assert spelling not in json.dumps(explained).encode(), name
         assert EMAIL.encode() not in log  # nor is anybody named in it
 
 
