@@ -57,9 +57,9 @@ async def show(interaction: Interaction) -> Response:
 
 
 async def _session_was_lost(interaction: Interaction) -> bool:
-    """Whether a session began in this attempt and lives, but the browser did not bring its cookie."""
+    """Whether a session began in this attempt and lives, but the browser did not bring its cookie, nor another's."""
     sid, services = interaction.attempt.session_id, interaction.services
-    if sid is None or interaction.session is not None:
+    if sid is None or interaction.signed_in:
         return False
     return await sessions.is_alive(services.database, sid, services.clock(), services.settings.session_idle_lifetime)
 

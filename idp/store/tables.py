@@ -46,7 +46,10 @@ def _aware(value: datetime | None) -> datetime | None:
 @lru_cache(maxsize=256)  # most of a request's times are one
 def _as_text(value: datetime | None) -> str | None:
     aware = _aware(value)
-    return None if aware is None else aware.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    if aware is None:
+        return None
+    in_utc = aware if aware.tzinfo is UTC else aware.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _from_text(value: str | None) -> datetime | None:

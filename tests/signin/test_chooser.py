@@ -243,3 +243,22 @@ def test_lo_03_signing_out_ends_everybodys_session_in_this_browser(
     assert [count(provider, LIVE, each.sub) for each in (people.ana, people.ben)] == [number - 1 for number in live]
     both.http.cookies.update(kept)
     assert heading_of(both.open("/")) == "Nothing to do here"
+
+
+def test_two_tabs_that_sign_two_people_in_at_once_leave_no_dead_page(
+    provider: Provider, at_consent: Browser, app: App
+) -> None:
+    """Of two cookies that are set at once one is lost, and with it Ana's session, in which her sign-in goes on."""
+    ben = Browser(provider.issuer)
+    ben.sign_in(app.url(), BEN, BENS_PASSWORD)
+    path = path_of(at_consent)
+    for cookie in ben.http.cookies.jar:
+        if "session" in cookie.name:
+            at_consent.http.cookies.jar.set_cookie(cookie)
+    at_consent.open(path)
+    assert step_of(at_consent) == "password"
+    assert f'value="{EMAIL}"' in page_of(at_consent).text
+    at_consent.submit(action="/password", password=PASSWORD)
+    assert step_of(at_consent) == "consent"
+    at_consent.open(app.url(prompt="select_account"))
+    assert page_of(at_consent).text.count('id="account-') == 2
