@@ -8,7 +8,7 @@ from idp.oauth.introspect import introspect
 from idp.oauth.revoke import revoke
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
-from idp.signin import home, pages
+from idp.signin import home, logout, pages
 from idp.signin.begin import begin
 from idp.signin.loading import posted, shown, to_page
 from idp.web.cors import preflight
@@ -40,6 +40,9 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
     Route("/signin/{attempt}/forget", posted(pages.forget), methods=["POST"]),
     Route("/signin/{attempt}/{form}", to_page),
+    Route("/logout", logout.logout, methods=["GET", "POST"]),
+    Route("/logout/{request}", logout.asked_before),
+    Route("/logout/{request}", logout.confirmed, methods=["POST"]),
     Route("/", home.home),
     Route("/sign-out", home.sign_out, methods=["POST"]),
     Route("/switch-account", home.switch_account, methods=["POST"]),

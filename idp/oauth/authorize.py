@@ -2,19 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp.protocol import id_token_hint, params
-from idp.protocol.authorize import AnswerTo, AuthorizationRequest, ReadHint, Refused, client_id_of, judge
+from idp.protocol import params
+from idp.protocol.authorize import AnswerTo, AuthorizationRequest, Refused, client_id_of, judge
 from idp.protocol.clients import Client
 from idp.protocol.errors import InvalidRequest, OAuthError, UnknownClient, UnregisteredRedirectUri
 from idp.protocol.params import Params
 from idp.services import Services, services_of
 from idp.store import clients, handles
-from idp.web import answers, forms, problems, refusals
+from idp.web import answers, forms, hints, problems, refusals
 from idp.web.origin import note
 
 MAX_STORED = 16 * 1024
@@ -71,18 +70,13 @@ async def _judge(request: Request, encoded: bytes, begin: Begin) -> Response:
         parameters = params.parse(encoded)
         client = await _client(services, parameters)
         note(request, client_id=client.client_id)
-        judged, answer_to = judge(parameters, client, _hint_reader(services))
+        judged, answer_to = judge(parameters, client, hints.reader(services))
     except Refused as refused:
         await refusals.refused(request, refused.error)
         return answers.refusal(request, refused.answer_to, refused.error, client.client_name)
     except OAuthError as error:
         return await _page(request, error)
     return await begin(request, client, judged, answer_to)
-
-
-def _hint_reader(services: Services) -> ReadHint:
-    now = int(services.clock().timestamp())
-    return partial(id_token_hint.read, keys=services.keys.ring.published, issuer=services.settings.issuer, now=now)
 
 
 async def _client(services: Services, parameters: Params) -> Client:

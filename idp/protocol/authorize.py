@@ -1,7 +1,7 @@
 """The authorization request: an ordered list of checks that reads like the specification."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from idp.protocol.errors import (
     UnregisteredRedirectUri,
     UnsupportedResponseType,
 )
-from idp.protocol.id_token_hint import IdTokenHint
+from idp.protocol.id_token_hint import ReadHint
 from idp.protocol.params import Params
 from idp.protocol.redirects import ReturnAddress
 
@@ -32,8 +32,6 @@ MAX_NONCE = 1024
 MAX_LOGIN_HINT = 320
 _LINE_BREAK = re.compile(r"[\r\n]")
 _SECONDS = re.compile(r"[0-9]{1,9}")
-
-ReadHint = Callable[[str], IdTokenHint]  # raises InvalidToken
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def judge(params: Params, client: Client, read_hint: ReadHint) -> tuple[Authoriz
 
 def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hint: ReadHint) -> AuthorizationRequest:
     params.refuse_repeated()
-    state = _state(params)
+    state = state_of(params)
     response_mode = _response_mode(params)
     _refuse_unsupported(params)
     _response_type(params, client)
@@ -132,7 +130,7 @@ def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hin
     )
 
 
-def _state(params: Params) -> str | None:
+def state_of(params: Params) -> str | None:
     """RFC 6749 appendix A.5. A form would give back another line break than the one that came."""
     state = _bounded(params, "state", MAX_STATE)
     if state is not None and _LINE_BREAK.search(state):
@@ -143,7 +141,7 @@ def _state(params: Params) -> str | None:
 def _state_for_errors(params: Params) -> str | None:
     """RFC 6749 section 4.1.2.1: state comes back with an error too, unless it is itself what is wrong."""
     try:
-        return None if "state" in params.repeated else _state(params)
+        return None if "state" in params.repeated else state_of(params)
     except InvalidRequest:
         return None
 

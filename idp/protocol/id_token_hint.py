@@ -1,5 +1,6 @@
 """The ID token hint: who an app believes is signed in, or was."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from idp.protocol import jwt
@@ -16,6 +17,9 @@ class IdTokenHint:
     sub: str
     sid: str | None
     client_id: str
+
+
+ReadHint = Callable[[str], IdTokenHint]  # raises InvalidToken
 
 
 def read(token: str, keys: PublicKeys, *, issuer: str, now: int) -> IdTokenHint:

@@ -11,11 +11,11 @@ from idp.protocol import redirects, scopes
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.services import Services, services_of
-from idp.signin import accounts, ending, remembered
+from idp.signin import accounts, ending
 from idp.store import consents, grants
 from idp.store.consents import ConnectedApp
 from idp.store.sessions import SignedIn
-from idp.web import cookies, csrf, forms, problems, sessions
+from idp.web import csrf, problems, sessions
 from idp.web.csrf import Forged
 from idp.web.origin import origin_of
 from idp.web.pages import page
@@ -48,13 +48,8 @@ async def sign_out(request: Request) -> Response:
         await _check(request, services, signed_in[0] if signed_in else None)
     except (Forged, InvalidRequest) as error:
         return _refused(request, error)
-    if signed_in:
-        async with services.database.transaction() as transaction:
-            for session in signed_in:
-                await ending.end(transaction, services, request, session, now)
     response = RedirectResponse("/signed-out", 303)
-    cookies.clear(response, services.settings, cookies.SESSION)
-    remembered.forget(response, services)
+    await ending.sign_out(request, response, signed_in, signed_in)
     return response
 
 
@@ -75,7 +70,10 @@ async def switch_account(request: Request) -> Response:
 
 
 async def signed_out(request: Request) -> Response:
-    return page(request, "signin/signed_out.html", {"app": None})
+    """Says so, and who is signed in still: an app may sign out one of several people."""
+    services = services_of(request)
+    still = await sessions.signed_in(request, services, services.clock())
+    return page(request, "signin/signed_out.html", {"still": [session.name for session in still]})
 
 
 async def withdraw(request: Request) -> Response:
@@ -108,14 +106,7 @@ def _token(services: Services, session: SignedIn) -> str:
 
 
 async def _check(request: Request, services: Services, session: SignedIn | None) -> Params:
-    """The form. Without a session it has no token, and still nothing is done for another site: it brings no cookie."""
-    csrf.check_origin(request, services)
-    if session is None:
-        return Params({})
-    form = await forms.read(request)
-    form.refuse_repeated()
-    csrf.check(request, services, form.get("csrf"), _token(services, session))
-    return form
+    return await csrf.read_form(request, services, _token(services, session) if session else None)
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Sending an authorization response to the app: the only code that redirects to another site."""
+"""Sending an answer, or a person who signed out, to the app: the only code that redirects to another site."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from idp.protocol import meanings
 from idp.protocol.authorize import FORM_POST, AnswerTo
 from idp.protocol.errors import OAuthError
+from idp.protocol.logout import PostLogoutAddress
 from idp.services import services_of
 from idp.web.pages import form_targets, page, reference_of
 
@@ -25,6 +26,11 @@ def refusal(request: Request, answer_to: AnswerTo, error: OAuthError, app_name: 
     return _send(request, answer_to, told, app_name)
 
 
+def signed_out(address: PostLogoutAddress) -> Response:
+    """OpenID Connect RP-Initiated Logout 1.0 section 3."""
+    return _redirect(address.uri, {} if address.state is None else {"state": address.state})
+
+
 def _send(request: Request, answer_to: AnswerTo, fields: Mapping[str, str], app_name: str | None) -> Response:
     answer = dict(fields)
     if answer_to.state is not None:
@@ -38,5 +44,9 @@ def _send(request: Request, answer_to: AnswerTo, fields: Mapping[str, str], app_
             "app": {"name": app_name} if app_name else None,
         }
         return page(request, "signin/form_post.html", context, form_action=form_targets(target))
+    return _redirect(target, answer)
+
+
+def _redirect(target: str, answer: Mapping[str, str]) -> Response:
     joint = "&" if "?" in target else "?"
-    return RedirectResponse(f"{target}{joint}{urlencode(answer)}", 303)
+    return RedirectResponse(f"{target}{joint}{urlencode(answer)}" if answer else target, 303)

@@ -6,7 +6,9 @@ import hmac
 
 from starlette.requests import Request
 
+from idp.protocol.params import Params
 from idp.services import Services
+from idp.web import forms
 
 
 class Forged(Exception):
@@ -33,3 +35,17 @@ def check(request: Request, services: Services, sent: str | None, expected: str)
     if sent is None or not hmac.compare_digest(sent.encode("utf-8", "replace"), expected.encode()):
         message = "the form's token is missing or belongs to another page"
         raise Forged(message)
+
+
+async def read_form(request: Request, services: Services, expected: str | None) -> Params:
+    """The form of who is signed in. Raises Forged or InvalidRequest.
+
+    None is for nobody: there is no token then, and still nothing is done for another site, which brings no cookie.
+    """
+    check_origin(request, services)
+    if expected is None:
+        return Params({})
+    form = await forms.read(request)
+    form.refuse_repeated()
+    check(request, services, form.get("csrf"), expected)
+    return form

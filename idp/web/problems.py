@@ -79,6 +79,13 @@ WRONG_REDIRECT = Problem(
     "app",
     _TELL_THE_APP,
 )
+NOT_SIGNED_OUT = Problem(
+    400,
+    "Signing out did not work",
+    "The app sent you here with a request that has a mistake in it, so nothing was changed.",
+    "you",
+    "Sign out here if you want to. Tell the people who run the app, and give them the reference below.",
+)
 NO_COOKIES = Problem(
     400,
     "Your browser does not keep our cookie",

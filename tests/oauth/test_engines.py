@@ -70,8 +70,7 @@ def replays_and_reuse_end_everything(provider: Provider, app: App) -> None:
 def signing_out_ends_what_hangs_on_the_session(provider: Provider, app: App) -> None:
     browser = Browser(provider.issuer)
     bound, offline = app.tokens(browser), app.tokens(browser, scope="openid offline_access")
-    browser.open("/")
-    browser.submit(action="/sign-out")
+    browser.open(f"/logout?id_token_hint={bound['id_token']}")
     refused(app.refresh(bound["refresh_token"]), 400, "invalid_grant")
     granted(app.refresh(offline["refresh_token"]))
     assert answer_of(browser.open(app.url(prompt="none")))["error"] == "login_required"

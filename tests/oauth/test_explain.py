@@ -48,6 +48,19 @@ def test_a_wrong_redirect_uri_is_kept_beside_those_that_are_registered(provider:
     assert told.difference.marks == " " * len(CALLBACK) + "^"
 
 
+def test_so_is_a_wrong_address_after_signing_out(provider: Provider) -> None:
+    app = register(provider, post_logout_redirect_uris=("https://app.example.com/bye",))
+    asked = {"client_id": app.client_id, "post_logout_redirect_uri": "https://app.example.com/bye/"}
+    answer = send("GET", f"{provider.issuer}/logout", params=asked)
+    found = kept(provider, answer)
+    assert (found["client_id"], found["endpoint"]) == (app.client_id, "/logout")
+    told = story.tell(found)
+    assert told.rule is not None
+    assert told.rule.section == "OpenID Connect RP-Initiated Logout section 3"
+    assert told.difference is not None
+    assert told.difference.pieces[0].received == "/"
+
+
 CAUSES: dict[str, tuple[Callable[[Provider, App, Browser], httpx2.Response], str]] = {
     "unknown": (lambda _, app, ana: app.redeem(replace(app.code(ana), code="A" * 43)), "unknown code"),
     "another client": (

@@ -35,7 +35,10 @@ def test_what_openid_connect_discovery_and_rfc_8414_require_is_there() -> None:
 
 
 def test_there_are_these_endpoints_and_all_are_the_issuers() -> None:
-    assert set(ENDPOINTS) == {"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"}
+    assert set(ENDPOINTS) == {
+        *("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "introspection_endpoint"),
+        *("revocation_endpoint", "end_session_endpoint", "jwks_uri"),
+    }
     assert all(url.startswith(f"{ISSUER}/") and not urlsplit(url).query for url in ENDPOINTS.values())
 
 

@@ -43,6 +43,8 @@ WAYS: dict[str, Callable[[Browser, App], object]] = {
     "home": lambda browser, app: (signed_in(browser, app), browser.open("/")),
     "home of two": lambda browser, app: (two(browser, app), browser.open("/")),
     "home of nobody": lambda browser, app: browser.open("/"),
+    "sign out": lambda browser, app: (signed_in(browser, app), browser.open("/logout")),
+    "not signed out": lambda browser, app: browser.open("/logout?client_id=nobody"),
     "signed out": lambda browser, app: browser.open("/signed-out"),
     "error code": lambda browser, app: browser.open("/errors/invalid_grant"),
     "not found": lambda browser, app: browser.open("/nowhere"),

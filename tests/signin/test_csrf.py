@@ -13,8 +13,8 @@ from tests.provider import EMAIL, PASSWORD, Browser, Provider, forms
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
 from tests.signin.reading import expire, heading_of, page_of, path_of, post, sid_of, state_of, step_of, token_of
 
-# A cross-site post is how an authorization request may come; it carries no authority and changes nothing of a person's.
-EXEMPT = {"/authorize"}
+# A cross-site post is how these requests may come; it carries no authority and changes nothing of a person's.
+EXEMPT = {"/authorize", "/logout"}
 POSTS = sorted(
     route.path
     for route in routes.PAGES
@@ -27,6 +27,7 @@ FIELDS = {
     "/signin/{attempt}/consent": {"decision": "allow"},
     "/signin/{attempt}/switch": {},
     "/signin/{attempt}/forget": {},
+    "/logout/{request}": {},
     "/sign-out": {},
     "/switch-account": {"sid": "their own"},
     "/apps/{client_id}/withdraw": {},
@@ -59,8 +60,9 @@ def target(provider: Provider, browser: Browser, app: App, route: str) -> Target
     if route.startswith("/signin/"):
         path, token = route.replace("/signin/{attempt}", path_of(browser)), token_of(browser)
     else:
-        path = route.replace("{client_id}", app.client_id)
-        token = forms(browser.http.get("/").text)[0].fields["csrf"]
+        form = forms(browser.http.get("/logout" if route == "/logout/{request}" else "/").text)[0]
+        path = form.action if route == "/logout/{request}" else route.replace("{client_id}", app.client_id)
+        token = form.fields["csrf"]
     fields = FIELDS[route] | {"csrf": token}
     if "sid" in fields:
         fields["sid"] = sid_of(provider, browser)

@@ -51,6 +51,11 @@ def home(browser: Browser, app: App) -> httpx2.Response:
     return browser.open("/")
 
 
+def sign_out(browser: Browser, app: App) -> httpx2.Response:
+    browser.sign_in(app.url())
+    return browser.open("/logout")
+
+
 def forged(browser: Browser, app: App) -> httpx2.Response:
     identify(browser, app)
     return browser.http.post(f"{path_of(browser)}/identify", data={"csrf": "x"})
@@ -88,7 +93,9 @@ SIGN_IN_PAGES: dict[str, Answer] = {
 OTHER_PAGES: dict[str, Answer] = {
     "home": home,
     "home of nobody": fetch("/"),
+    "sign out": sign_out,
     "signed out": fetch("/signed-out"),
+    "not signed out": fetch("/logout?client_id=never-was"),
     "unknown page": fetch("/nowhere"),
     "unknown attempt": fetch("/signin/never-was"),
     "wrong method": fetch("/signed-out", "POST"),

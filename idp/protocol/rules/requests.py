@@ -17,7 +17,7 @@ RULES = (
         "Send redirect_uri, equal to a registered one.",
     ),
     rule(
-        r"The parameter client_id (names no client|is missing)",
+        r"The parameter client_id (or id_token_hint )?(names no client|is missing)",
         "A request names a client that is registered and enabled.",
         "RFC 6749 section 2.2",
         "Compare client_id with `idp client list`.",
@@ -99,6 +99,27 @@ RULES = (
         "A person decides what an app may get.",
         "RFC 6749 section 4.1.2.1",
         "Nothing is wrong. Say so to the person, and offer to try again.",
+        Turn.PERSON,
+    ),
+    # The logout request
+    rule(
+        r"The parameter post_logout_redirect_uri is not registered",
+        "The post-logout redirect URI equals one that the client registered, character by character.",
+        "OpenID Connect RP-Initiated Logout section 3",
+        "Send one that is registered, or register this one: "
+        "idp client update CLIENT_ID --post-logout-redirect-uri URI.",
+    ),
+    rule(
+        r"The parameter post_logout_redirect_uri needs",
+        "An address to return to is some client's, which the request names.",
+        "OpenID Connect RP-Initiated Logout section 2",
+        "Send client_id, or the ID token as id_token_hint.",
+    ),
+    rule(
+        r"The address of this logout is not one of ours",
+        "An address of ours that holds a logout is as we made it, under a secret key that we still have.",
+        "OpenID Connect RP-Initiated Logout section 2",
+        "Sign out again at the app.",
         Turn.PERSON,
     ),
     # Every request
