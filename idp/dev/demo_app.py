@@ -45,7 +45,7 @@ EXPLANATIONS = {
     "unsupported_response_type": "The provider does not let this app sign people in this way.",
     "server_error": "The provider had a problem of its own.",
     "temporarily_unavailable": "The provider is busy. Try again in a moment.",
-    "mismatching_state": "This answer does not belong to the sign-in that this browser started last.",
+    "mismatching_state": "This answer does not belong to what this browser started last.",
     "wrong_issuer": "The answer comes from another provider than the one this app asked, so it was not used.",
     "wrong_person": "The provider's answers are about two different people, so they were not used.",
     "unverifiable": "The provider's answer could not be verified, so it was not used.",
@@ -171,8 +171,22 @@ class Pages:
         request.session.clear()
         return RedirectResponse("/signed-out", status_code=303)
 
+    async def sign_out_everywhere(self, request: Request) -> Response:
+        session_id, signed_in = await self._authentic_post(request)
+        back_to = f"{self._app_url}/signed-out/callback"
+        response = await self._provider.send_to_sign_out(request, signed_in.identity, back_to)
+        self._sessions.close(session_id)
+        return response
+
+    async def back_from_sign_out(self, request: Request) -> Response:
+        await self._provider.finish_sign_out(request)
+        return RedirectResponse("/signed-out/everywhere", status_code=303)
+
     async def signed_out(self, _: Request) -> Response:
-        return self.page("demo_signed_out", {})
+        return self.page("demo_signed_out", {"everywhere": False})
+
+    async def signed_out_everywhere(self, _: Request) -> Response:
+        return self.page("demo_signed_out", {"everywhere": True})
 
     async def failed(self, _: Request, error: Exception) -> Response:
         if not isinstance(error, ShownError):
@@ -260,7 +274,10 @@ def create_demo_app(
     static: BaseRoute,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> Starlette:
-    """The app at `app_url` (no slash at its end), whose registered redirect URI is `{app_url}/callback`."""
+    """The app at `app_url` (no slash at its end), whose registered redirect URI is `{app_url}/callback`.
+
+    Its post-logout redirect URI is `{app_url}/signed-out/callback`.
+    """
     provider = Provider(issuer, client_id, client_secret, transport)
     pages = Pages(provider, Api(api_url, transport), issuer, app_url, render)
     sessions = Middleware(
@@ -278,10 +295,13 @@ def create_demo_app(
             Route("/call-api", pages.call_api, methods=["POST"]),
             Route("/refresh", pages.refresh, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
+            Route("/sign-out-everywhere", pages.sign_out_everywhere, methods=["POST"]),
             Route("/signed-out", pages.signed_out),
+            Route("/signed-out/callback", pages.back_from_sign_out),
+            Route("/signed-out/everywhere", pages.signed_out_everywhere),
             static,
         ],
-        middleware=[Middleware(SecurityHeaders), sessions],
+        middleware=[Middleware(SecurityHeaders, posts_to=issuer), sessions],
         exception_handlers={ShownError: pages.failed, HTTPException: pages.refused},
         max_body_size=16 * 1024,
     )

@@ -111,6 +111,22 @@ class Provider:
                     raise ShownError("wrong_person", status=502)
         return replace(identity, token={**old, **new}, claims=claims)
 
+    async def send_to_sign_out(self, request: Request, identity: Identity, back_to: str) -> Response:
+        """The ID token, though it may have expired, is what saves the person a question there."""
+        async with plain_failures():
+            await self._metadata()
+            response: Response = await self._client.logout_redirect(
+                request, back_to, identity.token.get("id_token"), client_id=self._client_id
+            )
+        return response
+
+    async def finish_sign_out(self, request: Request) -> None:
+        async with plain_failures():
+            known = await self._client.framework.get_state_data(request.session, request.query_params.get("state", ""))
+            if known is None:
+                raise ShownError("mismatching_state")
+            await self._client.validate_logout_response(request)
+
     async def _metadata(self) -> Mapping[str, Any]:
         metadata: Mapping[str, Any] = await self._client.load_server_metadata()
         if metadata["issuer"] != self._issuer:  # OpenID Connect Discovery 1.0 section 4.3

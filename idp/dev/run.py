@@ -233,6 +233,7 @@ async def _ensure_client(services: Services, demo: Demo) -> None:
     wanted = Registration(
         client_name="Demo app",
         redirect_uris=(f"{_url(port + 1)}/callback",),
+        post_logout_redirect_uris=(f"{_url(port + 1)}/signed-out/callback",),
         scope=_SCOPE,
         audience=(_url(port + 2),),
     )

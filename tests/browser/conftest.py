@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -16,7 +17,9 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.chrome import Windows, launched
 from tests.browser.sites import Site, site
-from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, Provider, authorize_url, pkce, running
+from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, Provider, authorize_url, pkce, redeem, running
+
+PROOF = pkce()
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,21 @@ class App:
 
     def url(self, **parameters: str) -> str:
         """An authorization request, as the address of a page."""
-        return self.provider.issuer + authorize_url(self.client, pkce().challenge, **parameters)
+        return self.provider.issuer + authorize_url(self.client, PROOF.challenge, **parameters)
+
+    def id_token(self) -> str:
+        """Of the person who went to the app last."""
+        code = self.site.visits_of("/callback")[-1].parameters["code"]
+        answer = redeem(self.provider, self.client, code, PROOF.verifier)
+        return str(answer.json()["id_token"])
+
+    @property
+    def bye(self) -> str:
+        """Where people go when signed out."""
+        return f"{self.site.origin}/bye"
+
+    def logout_url(self, **parameters: str) -> str:
+        return f"{self.provider.issuer}/logout?{urlencode(parameters)}"
 
 
 # Of one file each: while Playwright runs, nothing else in its process can run an event loop.
@@ -84,7 +101,8 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 def registered(provider: Provider) -> Iterator[App]:
     with site() as served:
         scope = "openid profile email phone offline_access"
-        client = provider.create_client("--scope", scope, redirect_uri=f"{served.origin}/callback")
+        bye = ("--post-logout-redirect-uri", f"{served.origin}/bye")
+        client = provider.create_client("--scope", scope, *bye, redirect_uri=f"{served.origin}/callback")
         yield App(provider, client, served)
 
 

@@ -99,6 +99,25 @@ def signed_out(page: Page, app: App) -> None:
     press(page, "#sign-out")
 
 
+def sign_out(page: Page, app: App) -> None:
+    signed_in(page, app)
+    page.goto(app.logout_url(client_id=app.client["client_id"], post_logout_redirect_uri=app.bye))
+
+
+def sign_out_two(page: Page, app: App) -> None:
+    two_people(page, app)
+    page.goto(app.logout_url())
+
+
+def one_of_two_left(page: Page, app: App) -> None:
+    two_people(page, app)
+    page.goto(app.logout_url(id_token_hint=app.id_token()))
+
+
+def not_signed_out(page: Page, app: App) -> None:
+    page.goto(app.logout_url(client_id="never-was"))
+
+
 def unknown_page(page: Page, app: App) -> None:
     page.goto(f"{app.provider.issuer}/nowhere")
 
@@ -141,6 +160,10 @@ PAGES: dict[str, Way] = {
     "meaning": meaning,
     "home of nobody": home_of_nobody,
     "signed out": signed_out,
+    "sign out": sign_out,
+    "sign out two": sign_out_two,
+    "one of two left": one_of_two_left,
+    "not signed out": not_signed_out,
     "unknown page": unknown_page,
     "unknown client": unknown_client,
     "over": over,
@@ -162,6 +185,10 @@ def demo_home(page: Page, development: Development) -> None:
 
 def demo_signed_out(page: Page, development: Development) -> None:
     page.goto(f"{development.app}/signed-out")
+
+
+def demo_signed_out_everywhere(page: Page, development: Development) -> None:
+    page.goto(f"{development.app}/signed-out/everywhere")
 
 
 def demo_error(page: Page, development: Development) -> None:
@@ -194,6 +221,7 @@ DEVELOPMENT_PAGES: dict[str, Callable[[Page, Development], None]] = {
     "demo welcome": demo_welcome,
     "demo home": demo_home,
     "demo signed out": demo_signed_out,
+    "demo signed out everywhere": demo_signed_out_everywhere,
     "demo error": demo_error,
     "identify in development": demo_identify,
     "explained": explained,

@@ -54,6 +54,23 @@ def test_a_person_signs_in_to_the_demo_app_uses_it_and_signs_out(
     assert page.locator("#username").input_value() == ""
 
 
+def test_a_person_signs_out_through_the_demo_app_and_comes_back_to_it(
+    windows: Windows, development: Development, javascript: bool
+) -> None:
+    page = windows.page(java_script_enabled=javascript)
+    page.goto(f"{development.app}/sign-in")
+    sign_in(page, development.email, development.password)
+    allow(page)
+    page.wait_for_url(f"{development.app}/")
+    press(page, "#sign-out-everywhere")
+    page.wait_for_url(f"{development.app}/signed-out/everywhere")
+    assert text(page, "h1") == "You are signed out here and at the provider"
+    page.goto(development.provider)
+    assert text(page, "h1") == "Nothing to do here"
+    page.goto(f"{development.app}/sign-in")
+    assert page.locator("#username").input_value() == ""
+
+
 def test_a_person_who_says_no_is_told_so_by_the_app(
     windows: Windows, development: Development, javascript: bool
 ) -> None:

@@ -38,6 +38,7 @@ class LittleProvider:
     offline: bool = True
     downloads_of_keys: int = 0
     requests_of_tokens: list[dict[str, str]] = field(default_factory=list)
+    logouts: list[dict[str, str]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refresh_token: str = "refresh-0"
 
@@ -49,6 +50,7 @@ class LittleProvider:
                 Route("/authorize", self.authorize),
                 Route("/token", self.token, methods=["POST"]),
                 Route("/userinfo", self.userinfo),
+                Route("/logout", self.logout),
             ]
         )
 
@@ -61,6 +63,7 @@ class LittleProvider:
             "token_endpoint": f"{ISSUER}/token",
             "userinfo_endpoint": f"{ISSUER}/userinfo",
             "jwks_uri": f"{ISSUER}/jwks",
+            "end_session_endpoint": f"{ISSUER}/logout",
             "id_token_signing_alg_values_supported": ["RS256"],
             "authorization_response_iss_parameter_supported": True,
         }
@@ -108,6 +111,12 @@ class LittleProvider:
 
     async def userinfo(self, request: Request) -> Response:
         return JSONResponse({"sub": self.subject_of_userinfo, "name": "Ana <b>Example</b>", "email": "ana@example.com"})
+
+    async def logout(self, request: Request) -> Response:
+        asked = dict(request.query_params)
+        self.logouts.append(asked)
+        state = urlencode({"state": asked["state"]})
+        return RedirectResponse(f"{asked['post_logout_redirect_uri']}?{state}", status_code=303)
 
     def id_token(self, client_id: str, nonce: str) -> str:
         now = int(time.time())

@@ -212,7 +212,46 @@ async def test_signing_out_ends_the_apps_session_and_points_to_the_provider(
     assert 'id="sign-in"' in (await browser.get("/")).text
 
 
-@pytest.mark.parametrize("action", ["/call-api", "/refresh", "/sign-out"])
+async def test_signing_out_everywhere_goes_by_the_provider_with_the_id_token_and_comes_back(
+    browser: httpx2.AsyncClient, provider: LittleProvider
+) -> None:
+    page = await sign_in(browser)
+    cookies = dict(browser.cookies)
+    answer = await press(browser, "/sign-out-everywhere", page)
+    assert str(answer.url) == f"{APP}/signed-out/everywhere"
+    assert "You are signed out here and at the provider" in answer.text
+    (asked,) = provider.logouts
+    assert asked["post_logout_redirect_uri"] == f"{APP}/signed-out/callback"
+    assert asked["client_id"] == "demo"
+    assert asked["id_token_hint"].count(".") == 2
+    assert len(asked["state"]) >= 20
+    browser.cookies.update(cookies)
+    assert 'id="sign-in"' in (await browser.get("/")).text
+
+
+async def test_its_page_may_post_on_to_the_provider_and_nowhere_else(browser: httpx2.AsyncClient) -> None:
+    policy = (await browser.get("/")).headers["content-security-policy"]
+    assert policy.endswith(f"; form-action 'self' {ISSUER}")
+
+
+async def test_a_provider_without_logout_is_said_to_have_none_and_the_app_stays_signed_in(
+    browser: httpx2.AsyncClient, provider: LittleProvider
+) -> None:
+    provider.metadata = {"end_session_endpoint": None}
+    answer = await press(browser, "/sign-out-everywhere", await sign_in(browser))
+    assert (answer.status_code, shown(answer.text, "error")) == (502, "unverifiable")
+    assert 'id="sign-out-app"' in (await browser.get("/")).text
+
+
+@pytest.mark.parametrize("state", [{}, {"state": ""}, {"state": "invented"}])
+async def test_nobody_is_told_of_a_sign_out_that_this_browser_did_not_start(
+    browser: httpx2.AsyncClient, state: dict[str, str]
+) -> None:
+    answer = await browser.get("/signed-out/callback", params=state)
+    assert (answer.status_code, shown(answer.text, "error")) == (400, "mismatching_state")
+
+
+@pytest.mark.parametrize("action", ["/call-api", "/refresh", "/sign-out", "/sign-out-everywhere"])
 @pytest.mark.parametrize("body", [{}, {"csrf": ""}, {"csrf": "guessed"}, {"csrf": "é"}])
 async def test_a_post_without_the_sessions_token_does_nothing(
     browser: httpx2.AsyncClient, provider: LittleProvider, action: str, body: dict[str, str]
@@ -225,7 +264,7 @@ async def test_a_post_without_the_sessions_token_does_nothing(
     assert 'id="sign-out-app"' in (await browser.get("/")).text
 
 
-@pytest.mark.parametrize("action", ["/call-api", "/refresh", "/sign-out"])
+@pytest.mark.parametrize("action", ["/call-api", "/refresh", "/sign-out", "/sign-out-everywhere"])
 async def test_nothing_happens_by_get_or_without_a_session(browser: httpx2.AsyncClient, action: str) -> None:
     assert (await browser.get(action)).status_code == 405
     assert (await browser.post(action, data={"csrf": ""})).status_code == 403

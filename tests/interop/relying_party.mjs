@@ -68,6 +68,10 @@ const commands = {
     return {}
   },
 
+  async end_session({ parameters }) {
+    return { url: oidc.buildEndSessionUrl(config, parameters).href }
+  },
+
   async userinfo({ subject }) {
     return oidc.fetchUserInfo(config, tokens.access_token, subject)
   },

@@ -6,12 +6,14 @@ import httpx2
 import pytest
 from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]
 from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuth2Client  # type: ignore[import-untyped]
+from authlib.integrations.starlette_client import OAuth  # type: ignore[import-untyped]
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.provider import CALLBACK, EMAIL, Browser, Provider, pkce
+from tests.provider import CALLBACK, EMAIL, Browser, Provider, pkce, tokens_for
 
 SCOPE = "openid email offline_access"
+BYE = "https://app.example.com/bye"
 METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
 
@@ -111,3 +113,21 @@ def test_tokens_are_introspected_and_revoked(provider: Provider, metadata: dict[
             assert app.introspect_token(metadata["introspection_endpoint"], **asked).json()["active"] is True
             assert app.revoke_token(metadata["revocation_endpoint"], **asked).status_code == 200
             assert app.introspect_token(metadata["introspection_endpoint"], **asked).json() == {"active": False}
+
+
+async def test_a_person_signs_out_through_the_app_and_comes_back(provider: Provider) -> None:
+    client = provider.create_client("--post-logout-redirect-uri", BYE)
+    browser = Browser(provider.issuer)
+    id_token = tokens_for(provider, client, browser)["id_token"]
+    app = OAuth().register(
+        "idp",
+        client_id=client["client_id"],
+        server_metadata_url=f"{provider.issuer}/.well-known/openid-configuration",
+    )
+    asked = await app.create_logout_url(BYE, id_token)
+    assert browser.open(asked["url"]).headers["location"] == f"{BYE}?state={asked['state']}"
+    assert "You are signed in" not in browser.open("/").text
+    asked = await app.create_logout_url(BYE, client_id=client["client_id"], ui_locales="fr", logout_hint=EMAIL)
+    tokens_for(provider, client, browser)
+    assert "Sign out?" in browser.open(asked["url"]).text
+    assert browser.submit().headers["location"] == f"{BYE}?state={asked['state']}"

@@ -14,6 +14,7 @@ from tests.provider import CALLBACK, EMAIL, Browser, Provider, answer_of, forms
 from tests.servers import INTEROP
 
 SCOPE = "openid profile email offline_access"
+BYE = "https://app.example.com/bye"
 METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
 
@@ -183,6 +184,23 @@ def test_a_wrong_secret_is_an_invalid_client(
         relying_party("finish", url=sent_to)
     assert refused.value.explained["name"] == "WWWAuthenticateChallengeError"
     assert refused.value.explained["status"] == 401
+
+
+def test_a_person_signs_out_through_the_app_and_comes_back(
+    provider: Provider, relying_party: RelyingParty, browser: Browser
+) -> None:
+    leaving = provider.create_client("--post-logout-redirect-uri", BYE, name="App with a way out")
+    found = relying_party("discover", issuer=provider.issuer, client=leaving)
+    assert found["end_session_endpoint"] == f"{provider.issuer}/logout"
+    tokens = relying_party("finish", url=browser.sign_in(relying_party.begin()).headers["location"])
+    parameters = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": BYE, "state": "a b&c"}
+    url = relying_party("end_session", parameters=parameters)["url"]
+    assert browser.open(url).headers["location"] == f"{BYE}?state=a+b%26c"
+    assert answer_of(browser.open(relying_party.begin(prompt="none")))["error"] == "login_required"
+    url = relying_party("end_session", parameters={"post_logout_redirect_uri": BYE})["url"]  # it adds the client_id
+    browser.sign_in(relying_party.begin())
+    assert "Sign out?" in browser.open(url).text
+    assert browser.submit().headers["location"] == BYE
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
