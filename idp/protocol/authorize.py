@@ -155,8 +155,9 @@ def _response_mode(params: Params) -> str:
     """OAuth 2.0 Multiple Response Types section 2.1 and Form Post Response Mode."""
     mode = params.get("response_mode") or QUERY
     if mode not in RESPONSE_MODES:
-        description = "The parameter response_mode must be query or form_post."
-        raise InvalidRequest(description, received=mode, expected=RESPONSE_MODES)
+        raise InvalidRequest(
+            "The parameter response_mode must be query or form_post.", received=mode, expected=RESPONSE_MODES
+        )
     return mode
 
 
@@ -174,11 +175,15 @@ def _response_type(params: Params, client: Client) -> None:
     """RFC 6749 section 3.1.1; implicit and hybrid do not exist (RFC 9700 section 2.1.2)."""
     response_type = params.require("response_type")
     if response_type not in RESPONSE_TYPES:
-        description = "The parameter response_type must be code."
-        raise UnsupportedResponseType(description, received=response_type, expected=RESPONSE_TYPES)
+        raise UnsupportedResponseType(
+            "The parameter response_type must be code.", received=response_type, expected=RESPONSE_TYPES
+        )
     if not client.may_use(AUTHORIZATION_CODE):
-        description = "This client may not use the authorization code grant."
-        raise UnauthorizedClient(description, received=AUTHORIZATION_CODE, expected=client.grant_types)
+        raise UnauthorizedClient(
+            "This client may not use the authorization code grant.",
+            received=AUTHORIZATION_CODE,
+            expected=client.grant_types,
+        )
 
 
 def _bounded(params: Params, name: str, limit: int) -> str | None:
@@ -193,8 +198,9 @@ def _prompt(params: Params) -> tuple[str, ...]:
     """OpenID Connect Core section 3.1.2.1."""
     prompts = tuple(dict.fromkeys((params.get("prompt") or "").split()))
     if not set(prompts) <= set(PROMPTS):
-        description = "The parameter prompt holds a value that is not supported."
-        raise InvalidRequest(description, received=params.get("prompt"), expected=PROMPTS)
+        raise InvalidRequest(
+            "The parameter prompt holds a value that is not supported.", received=params.get("prompt"), expected=PROMPTS
+        )
     if NONE in prompts and len(prompts) > 1:
         raise InvalidRequest("The parameter prompt holds none together with another value.")
     return prompts
@@ -205,8 +211,9 @@ def _max_age(params: Params) -> int | None:
     if value is None:
         return None
     if not _SECONDS.fullmatch(value):
-        description = "The parameter max_age must be a whole number of seconds, at most nine digits."
-        raise InvalidRequest(description, received=value)
+        raise InvalidRequest(
+            "The parameter max_age must be a whole number of seconds, at most nine digits.", received=value
+        )
     return int(value)
 
 

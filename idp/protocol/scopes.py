@@ -63,8 +63,9 @@ def granted(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
     else:
         scopes = tuple(scope for scope in parse(requested) if scope in allowed)
     if not scopes:
-        description = "The parameter scope names no scope that this client may have."
-        raise InvalidScope(description, received=requested, expected=allowed)
+        raise InvalidScope(
+            "The parameter scope names no scope that this client may have.", received=requested, expected=allowed
+        )
     return scopes
 
 
@@ -85,6 +86,7 @@ def for_client(requested: str | None, allowed: tuple[str, ...]) -> tuple[str, ..
         return own
     asked = tuple(scope for scope in parse(requested) if scope not in USER_SCOPES)
     if not set(asked) <= set(own):
-        description = "The parameter scope names a scope that this client may not have."
-        raise InvalidScope(description, received=requested, expected=own)
+        raise InvalidScope(
+            "The parameter scope names a scope that this client may not have.", received=requested, expected=own
+        )
     return asked

@@ -77,12 +77,13 @@ def test_only_who_did_not_prove_who_they_are_gets_401() -> None:
 
 
 def test_the_codes_are_those_of_the_standards() -> None:
-    """RFC 6749, RFC 6750, RFC 7591 and OpenID Connect Core section 3.1.2.6: an app branches on these strings."""
+    """RFC 6749, 6750, 7009 and 7591 and OpenID Connect Core section 3.1.2.6: an app branches on these strings."""
     assert {kind.error for kind in CLASSES.values()} == {
         *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
         *("unsupported_response_type", "invalid_scope", "access_denied", "login_required", "consent_required"),
         *("request_not_supported", "request_uri_not_supported", "registration_not_supported", "invalid_token"),
-        *("insufficient_scope", "invalid_redirect_uri", "invalid_client_metadata"),
+        *("insufficient_scope", "invalid_redirect_uri", "invalid_client_metadata", "account_selection_required"),
+        "unsupported_token_type",
     }
 
 

@@ -163,7 +163,7 @@ def names_in(node: ast.AST) -> set[str]:
     [
         (pkce, {"check_verifier": {"s256", "verifier", "challenge"}}),
         (client_auth, {"_any_matches": {"hashed", "each"}}),
-        (refresh_token, {"decide": {"_mac", "family", "generation", "seed", "mac"}}),
+        (refresh_token, {"is_genuine": {"_mac", "family", "generation", "seed", "mac"}}),
     ],
     ids=["verifier", "client secret", "refresh token"],
 )

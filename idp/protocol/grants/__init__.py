@@ -12,11 +12,14 @@ def select(params: Params, client: Client) -> str:
     """The grant type that a token request names, if it exists and the client may use it (RFC 6749 section 5.2)."""
     grant_type = params.require("grant_type")
     if grant_type not in GRANTS:
-        description = "The parameter grant_type names a grant that does not exist here."
-        raise UnsupportedGrantType(description, received=grant_type, expected=GRANTS)
+        raise UnsupportedGrantType(
+            "The parameter grant_type names a grant that does not exist here.", received=grant_type, expected=GRANTS
+        )
     if not client.may_use(grant_type):
-        description = "This client may not use this grant type."
         raise UnauthorizedClient(
-            description, f"grant_type {grant_type}", received=grant_type, expected=client.grant_types
+            "This client may not use this grant type.",
+            f"grant_type {grant_type}",
+            received=grant_type,
+            expected=client.grant_types,
         )
     return grant_type
