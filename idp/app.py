@@ -137,6 +137,11 @@ class Lookup:
                 return route, values
         return None
 
+    def allowed(self, path: str) -> str:
+        """The methods of a path, as the header Allow has them (RFC 9110 section 10.2.1)."""
+        methods = {method for method, _ in self._by_shape if self.find(method, path)}
+        return ", ".join(sorted(methods))
+
 
 class _App(Starlette):
     """Starlette without its own answer to a failure, which would be sent before the front can give ours.
@@ -167,7 +172,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
         response = cors.for_known(request, problem_json(problem, "invalid_request"))
     else:
         response = problem_page(request, problem)
-    response.headers.update(error.headers or {})
+    if error.status_code == 405 and (allowed := request.app.lookup.allowed(request.scope["path"])):
+        response.headers["Allow"] = allowed  # Starlette names the methods of one route alone
     return response
 
 

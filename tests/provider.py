@@ -45,6 +45,11 @@ class Provider:
     def __post_init__(self) -> None:
         self.log = self.folder / "server.log"
 
+    @property
+    def host(self) -> str:
+        """What browsers and apps send as Host, and a proxy passes on."""
+        return urlsplit(self.environment["IDP_ISSUER"]).netloc
+
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "idp", *arguments]
         return subprocess.run(
@@ -93,7 +98,7 @@ class Provider:
         deadline = time.monotonic() + 60
         while True:
             try:
-                httpx2.get(f"{self.issuer}/jwks", timeout=2).raise_for_status()
+                httpx2.get(f"{self.issuer}/jwks", headers={"Host": self.host}, timeout=2).raise_for_status()
             except httpx2.HTTPError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the provider did not start:\n{self.log.read_text()}") from None

@@ -36,8 +36,11 @@ from idp.store.seal import SealBroken
 
 log = structlog.get_logger("idp.serve")
 
-_OPTIONS: dict[str, Any] = {
+# There is no limit_concurrency: it counts idle connections too, so that whoever holds enough of them locks all out.
+OPTIONS: dict[str, Any] = {
     "http": "httptools",
+    "ws": "none",
+    "timeout_keep_alive": 5,
     "log_config": None,
     "access_log": False,
     "server_header": False,
@@ -125,7 +128,7 @@ def run(settings: Settings, factory: str) -> None:
         workers=settings.workers,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
-        **_OPTIONS,
+        **OPTIONS,
     )
 
 

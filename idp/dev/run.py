@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from idp import logs
 from idp.app import close_services, create_app, open_services, prepare_data_dir
 from idp.cli.run import of_development, telling_what_is_made
+from idp.cli.serve import OPTIONS
 from idp.dev.demo_api import create_demo_api
 from idp.dev.demo_app import create_demo_app
 from idp.dev.mailbox import Mailbox, mail_routes
@@ -149,14 +150,7 @@ class _Server(uvicorn.Server):
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=2,
-    )
+    return uvicorn.Config(app, **OPTIONS | {"timeout_graceful_shutdown": 2})
 
 
 def _stop(servers: list[_Server]) -> None:

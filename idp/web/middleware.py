@@ -1,9 +1,9 @@
-"""The one layer in front of everything: a reference, limits, headers, one log line, and no bare failure."""
+"""The one layer in front of everything: a reference, the guard, time limits, headers, one log line, no bare failure."""
 
+import asyncio
 import base64
-import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -13,16 +13,16 @@ from idp.hashing import Overloaded
 from idp.services import Services
 from idp.store.db import StoreUnavailable
 from idp.store.ids import draw
-from idp.web import cors, problems
+from idp.web import cors, guard, problems
+from idp.web.body import Body
+from idp.web.guard import Rejected
 from idp.web.problems import Problem, problem_json, problem_page
 from idp.web.refusals import refused_page
 
 log = structlog.get_logger("idp.request")
 
-MAX_BODY = 64 * 1024
-MAX_HEAD = 32 * 1024
-MAX_HEADERS = 100
-_NOT_IN_A_PATH = re.compile(r"[\x00-\x1f\x7f\ufffd]")  # control characters, and what was not UTF-8
+BODY_SECONDS = 15.0
+ANSWER_SECONDS = 30.0
 # Crockford's base 32: nothing in it can be misread.
 _CROCKFORD = bytes.maketrans(b"IJKLMNOPQRSTUV", b"JKMNPQRSTVWXYZ")
 _ALWAYS = (
@@ -35,26 +35,12 @@ _UNLESS_SET = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_ERRORS = {
-    404: "invalid_request",
-    413: "invalid_request",
-    431: "invalid_request",
-    500: "server_error",
-    503: "temporarily_unavailable",
-}
+_ERRORS = {500: "server_error", 503: "temporarily_unavailable"}
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
-class TooLarge(Exception):
-    """A body over the limit."""
-
-
-class HeadTooLarge(Exception):
-    """More headers than any client sends."""
-
-
-class NoSuchPath(Exception):
-    """A path that holds what no path of ours does."""
+class TooLong(Exception):
+    """An answer that was not there in time."""
 
 
 def new_reference() -> str:
@@ -66,13 +52,24 @@ def new_reference() -> str:
 class Front:
     """A pure ASGI layer. `api` says which paths answer machines, in JSON."""
 
-    def __init__(self, app: ASGIApp, api: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        api: Callable[[str], bool],
+        *,
+        body_seconds: float = BODY_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         self._app = app
         self._api = api
+        self._body_seconds = body_seconds
+        self._answer_seconds = answer_seconds
         self._always: tuple[tuple[bytes, bytes], ...] = _ALWAYS
+        self._hosts: frozenset[bytes] = frozenset()
 
     def serve(self, services: Services) -> None:
         """Called when the services are open, before the first request."""
+        self._hosts = guard.hosts_of(services.settings.issuer)
         if services.settings.secure and not services.settings.loopback:
             self._always = (*_ALWAYS, _HSTS)
 
@@ -81,16 +78,28 @@ class Front:
             await self._app(scope, receive, send)
             return
         reference = scope["idp.reference"] = new_reference()
-        answer = _Answer(scope, send, self._always, reference)
+        body = Body(scope, receive, self._body_seconds)
+        answer = _Answer(scope, send, self._always, reference, body)
         try:
-            _check_head(scope)
-            await self._app(scope, _limited(scope, receive), answer)
+            guard.check(scope, self._hosts)
+            await self._in_time(scope, body, answer)
         except ClientDisconnect:
             pass  # nobody is left to answer
         except Exception as error:  # noqa: BLE001  # whatever it is, the person gets a page and the log the reason
-            await self._fail(scope, receive, answer, error)
+            await self._fail(scope, body, answer, error)
         finally:
             answer.log()
+
+    async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whoever takes too long is cancelled: transactions roll back, and give back what they hold."""
+        try:
+            async with asyncio.timeout(self._answer_seconds) as limit:
+                await self._app(scope, receive, send)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            message = f"no answer within {self._answer_seconds:g} s"
+            raise TooLong(message) from error
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", error: Exception) -> None:
         problem = _problem(error)
@@ -98,26 +107,32 @@ class Front:
         request = Request(scope, receive)
         if problem is problems.BROKEN:
             log.error("failed", reference=answer.reference, path=scope["path"], exc_info=error)
-        elif problem in (problems.TOO_LARGE, problems.HEAD_TOO_LARGE):
-            refused_page(request, problem, type(error).__name__)
+        elif isinstance(error, Rejected):
+            refused_page(request, problem, str(error))
         else:
             log.warning("refused", reference=answer.reference, reason=f"{type(error).__name__}: {error}")
         if answer.status:
             raise error  # the answer has begun: all that is left is to cut it off
         if self._api(scope["path"]):
-            response = cors.for_known(request, problem_json(problem, _ERRORS[problem.status]))
+            code = _ERRORS.get(problem.status, "invalid_request")
+            response = cors.for_known(request, problem_json(problem, code))
         else:
             response = problem_page(request, problem)
+        if isinstance(error, Rejected):  # and what may follow such a request is not looked at
+            response.headers.update({"Connection": "close", **error.headers})
         await response(scope, receive, answer)
 
 
 class _Answer:
     """Sends, adds what every answer has, and logs: before the last byte, so that who has the answer finds its line."""
 
-    def __init__(self, scope: Scope, send: Send, always: tuple[tuple[bytes, bytes], ...], reference: str) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, always: tuple[tuple[bytes, bytes], ...], reference: str, body: Body
+    ) -> None:
         self._scope = scope
         self._send = send
         self._always = always
+        self._body = body
         self._began = time.perf_counter()
         self._logged = False
         self.reference = reference
@@ -125,12 +140,15 @@ class _Answer:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            usable = await self._body.leaves_connection_usable()
             self.status = message["status"]
             headers = message["headers"]
             present = {name for name, _ in headers}
             headers.extend(self._always)
             headers.extend(pair for pair in _UNLESS_SET if pair[0] not in present)
             headers.append((b"x-request-id", self.reference.encode()))
+            if not usable and b"connection" not in present:
+                headers.append((b"connection", b"close"))
         elif not message.get("more_body", False):
             self.log()
         await self._send(message)
@@ -151,44 +169,10 @@ class _Answer:
         )
 
 
-def _check_head(scope: Scope) -> None:
-    size = 0
-    for name, value in scope["headers"]:
-        size += len(name) + len(value)
-    if size > MAX_HEAD or len(scope["headers"]) > MAX_HEADERS:
-        raise HeadTooLarge
-    if _NOT_IN_A_PATH.search(scope["path"]):
-        raise NoSuchPath
-
-
-def _limited(scope: Scope, receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """Counts the body as it comes, whatever Content-Length says."""
-    if scope["method"] in ("GET", "HEAD"):
-        return receive
-    size = 0
-
-    async def counted() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > MAX_BODY:
-            raise TooLarge
-        return message
-
-    return counted
-
-
 def _problem(error: Exception) -> Problem:
-    for kind, problem in _PROBLEMS.items():
-        if isinstance(error, kind):
-            return problem
-    return problems.BROKEN
+    if isinstance(error, Rejected):
+        return error.problem
+    return problems.BUSY if isinstance(error, _BUSY) else problems.BROKEN
 
 
-_PROBLEMS: dict[type[Exception], Problem] = {
-    TooLarge: problems.TOO_LARGE,
-    HeadTooLarge: problems.HEAD_TOO_LARGE,
-    NoSuchPath: problems.NOT_FOUND,
-    StoreUnavailable: problems.BUSY,
-    Overloaded: problems.BUSY,
-}
+_BUSY = (StoreUnavailable, Overloaded, TooLong)

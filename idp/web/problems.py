@@ -50,6 +50,26 @@ HEAD_TOO_LARGE = Problem(
     "you",
     "Delete the cookies of this site and start again at the app.",
 )
+ADDRESS_TOO_LONG = Problem(
+    414, "That was too much", "The address is longer than anything here needs.", "app", _TELL_THE_APP
+)
+TOO_SLOW = Problem(
+    408,
+    "That took too long",
+    "Something was sent to this page, but the rest of it did not come.",
+    "you",
+    "Check your connection and send it again.",
+)
+COMPRESSED = Problem(
+    415, "That was not understood", "What was sent is compressed, which nothing here reads.", "app", _TELL_THE_APP
+)
+MISDIRECTED = Problem(
+    421,
+    "This is not where we are found",
+    "You came by an address that is not the one of this service, or something on the way changed it.",
+    "operator",
+    "The log says under the reference below which address was asked for, which one is right, and what to set.",
+)
 BAD_REQUEST = Problem(400, "That was not understood", "What was sent is malformed.", "app", _TELL_THE_APP)
 BROKEN = Problem(
     500,

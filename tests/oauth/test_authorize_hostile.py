@@ -140,25 +140,23 @@ def test_az_07_a_nonce_of_64_kb_is_refused(app: App, ana: Browser) -> None:
     """The attacker's nonce would be stored and signed again and again."""
     ana.sign_in(app.url())  # so that what is not refused gives a code
     stored = post_authorize(app.provider, parameters_of(app.url(nonce="n" * 12_000)))
-    longest = app.url(nonce="n" * 65_000)
+    longest = app.url(nonce="n" * 15_000)
     for url in (app.url(nonce="n" * 1025), longest, stored.headers["location"]):
         told = answer_of(ana.http.get(url))
         assert told.keys() == {"error", "error_description", "error_uri", "state", "iss"}
         assert told["error"] == "invalid_request"
     posted = post_authorize(app.provider, parameters_of(app.url(nonce="n" * 65_536)))
     assert (posted.status_code, "location" in posted.headers) == (413, False)
-    cookies = "; ".join(f"{name}={value}" for name, value in ana.http.cookies.items())
-    target = longest.replace("n" * 65_000, "n" * 65_536).encode()
-    in_a_longer_url = raw_get(app.provider, target, f"Cookie: {cookies}".encode())
-    assert status_of(in_a_longer_url) in (400, 414)
-    assert b"location:" not in in_a_longer_url.lower()
+    in_a_longer_url = ana.http.get(longest.replace("n" * 15_000, "n" * 65_000))
+    assert (in_a_longer_url.status_code, "location" in in_a_longer_url.headers) == (414, False)
 
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"])
 def test_az_09_the_issuer_is_the_address_it_is_found_at_and_no_other(provider: Provider, path: str) -> None:
     """The attacker asks at another path or by another host, for an app to take that for the issuer."""
     assert send("GET", provider.issuer + path).json()["issuer"] == provider.issuer
-    assert send("GET", provider.issuer + path, headers={"Host": "evil.test"}).json()["issuer"] == provider.issuer
+    elsewhere = send("GET", provider.issuer + path, headers={"Host": "evil.test"})
+    assert (elsewhere.status_code, "issuer" in elsewhere.text) == (421, False)
     for other in (f"{path}/", f"{path}/tenant", f"/tenant{path}", f"/{path}"):
         assert send("GET", provider.issuer + other).status_code == 404
 
@@ -256,7 +254,7 @@ DETAILS = {
     "numbers": "[1, 2]",
     "null": "null",
     "no JSON": "[[[",
-    "nested": "[" * 3000 + "]" * 3000,
+    "nested": "[" * 2000 + "]" * 2000,
     "prototype": '[{"__proto__":{"type":"openid"}}]',
 }
 
@@ -329,12 +327,12 @@ def test_un_02_bytes_that_are_no_text_are_refused_and_break_nothing(provider: Pr
 
 @pytest.mark.parametrize("host", [b"[", b"a/?x=", b"evil.test", b"", b"\xff", b"localhost:99999", b"a b"])
 @pytest.mark.parametrize("target", [b"/authorize", b"/nowhere", b"/token", b"/jwks"])
-def test_ht_04_a_strange_host_header_breaks_nothing_and_decides_nothing(
+def test_ht_04_a_strange_host_header_breaks_nothing_and_gets_nothing(
     provider: Provider, host: bytes, target: bytes
 ) -> None:
     """The attacker's Host header makes the address of the request another one, or none."""
     answer = raw_get(provider, target, host=host)
-    assert status_of(answer) in ((200, 400) if target == b"/jwks" else (400, 404, 405))
+    assert status_of(answer) in (400, 421)
     assert b"evil.test" not in answer
 
 

@@ -39,7 +39,7 @@ def introspected(app: App, token: str) -> httpx2.Response:
 def as_hint(app: App, token: str) -> httpx2.Response | None:
     """In an authorization request of nobody, which is judged before anybody is looked for."""
     hint = quote_plus(token, errors="surrogatepass")
-    if not hint or len(hint) > 20_000:
+    if not hint or len(hint) > 15_000:
         return None
     return send("GET", f"{app.provider.issuer}{app.url(prompt='none')}&id_token_hint={hint}")
 

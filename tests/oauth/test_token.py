@@ -317,7 +317,8 @@ def test_a_huge_body_without_a_length_is_too_large(service: App) -> None:
 
 
 def test_a_caller_who_goes_away_in_the_middle_is_no_failure_of_ours(service: App) -> None:
-    head = f"POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\nContent-Length: 1000\r\n\r\ngrant"
+    head = f"POST /token HTTP/1.1\r\nHost: {service.provider.host}\r\nContent-Type: {FORM}\r\n"
+    head += "Content-Length: 1000\r\n\r\ngrant"
     with socket.create_connection(("localhost", service.provider.port)) as connection:
         connection.sendall(head.encode())
         time.sleep(0.2)
@@ -496,7 +497,7 @@ def test_two_bodies_on_one_connection_are_two_requests(service: App) -> None:
     body = b"grant_type=client_credentials"
     head = [
         b"POST /token HTTP/1.1",
-        b"Host: localhost",
+        f"Host: {service.provider.host}".encode(),
         f"Authorization: {credentials_of(service)['Authorization']}".encode(),
         f"Content-Type: {FORM}".encode(),
         f"Content-Length: {len(body)}".encode(),

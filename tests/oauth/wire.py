@@ -51,8 +51,9 @@ def raw(provider: Provider, request: bytes) -> bytes:
     return answer
 
 
-def raw_get(provider: Provider, target: bytes, *headers: bytes, host: bytes = b"localhost") -> bytes:
-    lines = [b"GET " + target + b" HTTP/1.1", b"Host: " + host, b"Connection: close", *headers]
+def raw_get(provider: Provider, target: bytes, *headers: bytes, host: bytes | None = None) -> bytes:
+    sent = provider.host.encode() if host is None else host
+    lines = [b"GET " + target + b" HTTP/1.1", b"Host: " + sent, b"Connection: close", *headers]
     return raw(provider, b"\r\n".join(lines) + b"\r\n\r\n")
 
 

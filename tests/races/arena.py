@@ -129,7 +129,7 @@ def another_node(first: Provider, *arguments: str, **settings: str) -> Iterator[
 
 
 def address(provider: Provider) -> Address:
-    return "127.0.0.1", provider.port
+    return "127.0.0.1", provider.port, provider.host
 
 
 def statuses(answers: list[Answer]) -> list[int]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-Address = tuple[str, int]
+Address = tuple[str, int, str]  # where a node listens, and the host that it answers for
 
 PROCESSES = 4
 FRESH = 2.0  # seconds; the server closes a connection that was idle for 5
@@ -42,9 +42,9 @@ class Answer:
 def request(
     method: str, path: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """One HTTP/1.1 request as bytes."""
+    """One HTTP/1.1 request as bytes, but for its Host: a line knows that."""
     body = urlencode(form).encode() if form is not None else b""
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
+    lines = [f"{method} {path} HTTP/1.1", f"Content-Length: {len(body)}"]
     if form is not None:
         lines.append("Content-Type: application/x-www-form-urlencoded")
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -64,7 +64,8 @@ class Line:
     """A kept-alive connection."""
 
     def __init__(self, address: Address) -> None:
-        self._address = address
+        self._address = address[:2]
+        self._host = f"\r\nHost: {address[2]}\r\n".encode()
         self._socket: socket.socket | None = None
         self._used = 0.0
         self._sent = 0.0
@@ -85,7 +86,7 @@ class Line:
     def send(self, content: bytes) -> None:
         assert self._socket is not None
         self._sent = time.monotonic()
-        self._socket.sendall(content)
+        self._socket.sendall(content.replace(b"\r\n", self._host, 1))
 
     def receive(self) -> Answer:
         assert self._socket is not None

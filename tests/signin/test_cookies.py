@@ -47,7 +47,10 @@ class Tls:
     answers: list[httpx2.Response] = field(default_factory=list)
 
     def go(self, path: str, data: dict[str, str] | None = None) -> httpx2.Response:
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        headers = {
+            "Host": self.provider.host,
+            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
+        }
         if data is not None:
             headers["Origin"] = ISSUER
         answer = httpx2.request(
@@ -81,7 +84,7 @@ def session_cookie(browser: Browser) -> tuple[str, str]:
 
 
 def home_with(provider: Provider, cookie: str) -> str:
-    return heading_of(httpx2.get(f"{provider.issuer}/", headers={"Cookie": cookie}, timeout=30))
+    return heading_of(httpx2.get(f"{provider.issuer}/", headers={"Host": provider.host, "Cookie": cookie}, timeout=30))
 
 
 def test_se05_on_loopback_the_port_is_in_the_name_since_cookies_ignore_ports(

@@ -312,13 +312,18 @@ def behind_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     "path", ["/", "/nowhere", "/jwks", "/token", "/static/idp.css", "/authorize", "/signin/never-was"]
 )
 def test_browsers_are_told_to_stay_with_https_where_the_provider_is_public(behind_tls: Provider, path: str) -> None:
-    found = httpx2.get(behind_tls.issuer + path, timeout=30).headers["strict-transport-security"]
+    found = httpx2.get(behind_tls.issuer + path, headers={"Host": behind_tls.host}, timeout=30).headers[
+        "strict-transport-security"
+    ]
     assert found == "max-age=63072000; includeSubDomains"
 
 
 def test_browsers_are_not_told_so_of_loopback(tmp_path: Path) -> None:
     with running(tmp_path, issuer="https://localhost:8443") as provider:
-        assert "strict-transport-security" not in httpx2.get(provider.issuer, timeout=30).headers
+        assert (
+            "strict-transport-security"
+            not in httpx2.get(provider.issuer, headers={"Host": provider.host}, timeout=30).headers
+        )
 
 
 @pytest.mark.parametrize(("path", "status"), [("/signin/{attempt}", 500), ("/token", 500)])

@@ -149,7 +149,7 @@ HINTS: dict[str, Hint] = {
     "of another person": lambda provider, client, _: theirs(provider, client, (BEN, BENS_PASSWORD))["id_token"],
     "no token": lambda *_: "x",
     "not ascii": lambda *_: "é.é.é",
-    "too long": lambda *_: "x" * 20_000,
+    "too long": lambda *_: "x" * 15_000,
     "altered": lambda _, __, tokens: altered(tokens["id_token"]),
     "signature cut": lambda _, __, tokens: tokens["id_token"][:-4],
     "not signed": lambda _, __, tokens: ".".join(

@@ -213,6 +213,32 @@ RULES = (
         r"That was too much",
         "A request stays within the limits that the documentation of the endpoints names.",
         "RFC 9110 section 15.5.14",
-        "Send less. Where it is headers, look for cookies that have piled up.",
+        "Send less. Where it is headers, look for cookies that have piled up; too long a URL can be posted instead.",
+    ),
+    rule(
+        r"This is not where we are found",
+        "The Host header names the issuer.",
+        "RFC 9110 section 7.2",
+        "Have the proxy pass on the Host that it got. IDP_ISSUER is the address that browsers and apps use.",
+        Turn.OPERATOR,
+    ),
+    rule(
+        r"That was not understood\n(no Host header|two headers|a transfer coding)",
+        "A header that decides comes once, and a length is a length.",
+        "RFC 9112 section 11.2",
+        "Look at what the HTTP client or the proxy sends; something in between may add the header again.",
+    ),
+    rule(
+        r"That was not understood\nthe body is compressed",
+        "A body is sent as it is.",
+        "RFC 9110 section 8.4",
+        "Send it without Content-Encoding.",
+    ),
+    rule(
+        r"That took too long",
+        "A body comes within the time that the documentation of the limits names.",
+        "RFC 9110 section 15.5.9",
+        "Send it again; where it happens often, look at the network, and at what announces more than it sends.",
+        Turn.PERSON,
     ),
 )
