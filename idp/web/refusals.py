@@ -32,10 +32,10 @@ class _Share:
     since: datetime
     not_stored: int = 0
 
-    def take(self, now: datetime) -> bool:
+    def take(self, now: datetime, *, stalled: bool) -> bool:
         self.left = min(BURST, self.left + (now - self.since) / EVERY)
         self.since = now
-        if self.left < 1:
+        if self.left < 1 or stalled:
             self.not_stored += 1
             return False
         self.left -= 1
@@ -55,7 +55,7 @@ class Refusals:
 
     def record(self, refusal: Refusal) -> None:
         share = self._shares.setdefault(refusal.client_id, _Share(BURST, refusal.at))
-        if len(self._writing) >= _MOST_WAITING or not share.take(refusal.at):
+        if not share.take(refusal.at, stalled=len(self._writing) >= _MOST_WAITING):
             return
         if share.not_stored:
             refusal.details["not_stored"], share.not_stored = share.not_stored, 0
