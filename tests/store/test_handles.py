@@ -34,7 +34,7 @@ async def test_ra_01_of_twenty_at_once_exactly_one_takes_the_handle(world: World
 async def test_a_used_handle_is_still_found_so_that_a_replay_is_recognised(world: World) -> None:
     secret = await issue(world)
     await take(world, secret)
-    assert await handles.find(world.database, handles.CODE, secret) == handles.Taken({"of": "Ana"}, NOW + MINUTE)
+    assert await handles.find(world.database, handles.CODE, secret) == handles.Taken({"of": "Ana"}, NOW + MINUTE, NOW)
 
 
 async def test_expiry_is_for_the_caller_to_judge_and_the_handle_is_used_up_either_way(world: World) -> None:
