@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
-from joserfc.jws import JWSRegistry
 
 from idp import quick_json
 from idp.protocol import jwt, key_policy
@@ -44,7 +44,7 @@ class BadSigningKey(Exception):
     """A key in the database is not one that was made here."""
 
 
-_RS256 = JWSRegistry.algorithms[ALGORITHM]
+_PADDING, _HASH = padding.PKCS1v15(), hashes.SHA256()  # RS256 (RFC 7518 section 3.3)
 
 
 @lru_cache(maxsize=64)
@@ -58,7 +58,7 @@ class Ring:
     """The keys as one worker uses them. `jwks` is the document as it is served; `states` tells whether they changed."""
 
     kid: str
-    signer: RSAKey
+    signer: rsa.RSAPrivateKey
     published: PublicKeys
     jwks: bytes
     states: tuple[tuple[str, bool, bool], ...]
@@ -74,7 +74,7 @@ class Keys:
         """A compact JWS (RFC 7515 section 3.1). The key is named, and the algorithm is never anybody's choice."""
         ring = self.ring
         signing_input = _header(ring.kid, typ) + b"." + base64url(quick_json.encode(claims))
-        return (signing_input + b"." + base64url(_RS256.sign(signing_input, ring.signer))).decode()
+        return (signing_input + b"." + base64url(ring.signer.sign(signing_input, _PADDING, _HASH))).decode()
 
     async def reload(self, database: Database, sealer: Sealer) -> bool:
         """Whether the ring changed. Reads a few columns; opens keys only where something did."""
@@ -92,7 +92,7 @@ async def load(database: Database, sealer: Sealer) -> Ring:
     public = {kid: signer.as_dict(private=False) for kid, signer in signers.items()}
     return Ring(
         kid=current.kid,
-        signer=signers[current.kid],
+        signer=signers[current.kid].get_op_key("sign"),
         published={kid: jwt.public_key(jwk) for kid, jwk in public.items()},
         jwks=quick_json.encode({"keys": list(public.values())}),
         states=tuple((key.kid, key.active_at is not None, key.retired_at is not None) for key in found),

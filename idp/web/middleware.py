@@ -78,7 +78,7 @@ class Front:
             await self._app(scope, receive, send)
             return
         reference = scope["idp.reference"] = new_reference()
-        body = Body(scope, receive, self._body_seconds)
+        body = Body(scope, receive)
         answer = _Answer(scope, send, self._always, reference, body)
         try:
             guard.check(scope, self._hosts)
@@ -90,16 +90,23 @@ class Front:
         finally:
             answer.log()
 
-    async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _in_time(self, scope: Scope, body: Body, send: Send) -> None:
         """Whoever takes too long is cancelled: transactions roll back, and give back what they hold."""
+        began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._answer_seconds) as limit:
-                await self._app(scope, receive, send)
+            async with asyncio.timeout(self._answer_seconds if body.ended else self._body_seconds) as limit:
+                body.on_end = lambda: _extend(limit, began + self._answer_seconds)
+                await self._app(scope, body, send)
         except TimeoutError as error:
             if not limit.expired():
                 raise
+            if not body.ended:
+                reason = f"the body did not come within {self._body_seconds:g} s"
+                raise Rejected(problems.TOO_SLOW, reason) from None
             message = f"no answer within {self._answer_seconds:g} s"
             raise TooLong(message) from error
+        finally:
+            body.on_end = None
 
     async def _fail(self, scope: Scope, receive: Receive, answer: "_Answer", error: Exception) -> None:
         problem = _problem(error)
@@ -167,6 +174,11 @@ class _Answer:
             reference=self.reference,
             **self._scope.get("idp.log", {}),
         )
+
+
+def _extend(limit: asyncio.Timeout, until: float) -> None:
+    if not limit.expired():
+        limit.reschedule(until)
 
 
 def _problem(error: Exception) -> Problem:
