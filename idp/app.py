@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from idp import keys, routes
+from idp.challenges import Challenges
 from idp.factors.password import Cost
 from idp.hashing import PasswordHashing, PasswordPool
 from idp.keys import RELOAD_EVERY, Keys
@@ -51,7 +52,8 @@ async def open_services(
     await instance.ensure(database, sealer, now)
     await keys.ensure(database, sealer, settings, now)
     ring = Keys(await keys.load(database, sealer))
-    return Services(settings, database, sealer, ring, hashing or password_pool(settings), clock, development)
+    hashing = hashing or password_pool(settings)
+    return Services(settings, database, sealer, ring, hashing, clock, development, Challenges())
 
 
 def prepare_data_dir(settings: Settings) -> None:

@@ -29,6 +29,7 @@ class Event(StrEnum):
     TOKEN_REVOKED = "token.revoked"  # noqa: S105  # the name of an event
     TOKEN_NOT_REVOKED = "token.not_revoked"  # noqa: S105  # the name of an event
     GRANT_REVOKED = "grant.revoked"
+    GRANT_EVICTED = "grant.evicted"
     SESSION_REVOKED = "session.revoked"
     USER_REVOKED = "user.revoked"
     CLIENT_REVOKED = "client.revoked"

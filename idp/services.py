@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from starlette.requests import HTTPConnection
 
+from idp.challenges import Challenges
 from idp.hashing import PasswordHashing
 from idp.keys import Keys
 from idp.settings import Settings
@@ -30,6 +31,7 @@ class Services:
     hashing: PasswordHashing
     clock: Clock
     development: bool
+    challenges: Challenges
 
 
 def services_of(request: HTTPConnection) -> Services:

@@ -105,6 +105,12 @@ class Settings(BaseSettings):
         timedelta(seconds=10),
         description="How long the refresh token before the current one gets the same successor again; 0s to 60s.",
     )
+    grants_per_app: int = Field(
+        100,
+        ge=1,
+        le=10000,
+        description="Grants of one person that one app keeps; beyond it the oldest end, ten at a time.",
+    )
     access_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an access token is valid.")
     id_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an ID token is valid.")
     signing_key_bits: Annotated[Literal[2048, 3072], BeforeValidator(_number)] = Field(

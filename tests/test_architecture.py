@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "idp"
 DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
-LOGGERS = ("app.py", "logs.py", "cli/serve.py", "store/db.py", "web/middleware.py", "web/refusals.py")
+LOGGERS = (
+    *("app.py", "challenges.py", "logs.py", "cli/serve.py"),
+    *("store/db.py", "web/middleware.py", "web/refusals.py"),
+)
 
 # One library, one home: who imports what, by files and folders of idp/.
 HOMES: dict[str, tuple[str, ...]] = {

@@ -108,11 +108,22 @@ def show_client(client_id: str, as_json: bool) -> None:
 @click.option("--profile", type=click.Choice(list(PROFILES)))
 @_POST_LOGOUT
 @_AUDIENCE
+@click.option("--keep-consents", is_flag=True, help="Ask nobody again, although people may not know the app any more.")
 @json_option
 def update(
-    client_id: str, name: str | None, scope: str | None, profile: str | None, as_json: bool, **lists: Any
+    *,
+    client_id: str,
+    name: str | None,
+    scope: str | None,
+    profile: str | None,
+    keep_consents: bool,
+    as_json: bool,
+    **lists: Any,
 ) -> None:
-    """Change an app: an option replaces the whole value that it names; a lone "" empties a list."""
+    """Change an app: an option replaces the whole value that it names; a lone "" empties a list.
+
+    With another name, or an address at a new host, people are asked for their consent again.
+    """
     if name is None and scope is None and profile is None and not any(lists.values()):
         raise click.UsageError("Say what to change, such as --name or --redirect-uri.")
 
@@ -122,6 +133,8 @@ def update(
         now = services.clock()
         async with services.database.transaction() as transaction:
             await clients.replace(transaction, after, now)
+            if registration.looks_different(before, after) and not keep_consents:
+                await clients.end_consents(transaction, client_id, now)
             if OFFLINE_ACCESS not in after.scope:
                 await grants.bind_to_sessions(transaction, client_id)
             await audit.record(transaction, services, Event.CLIENT_UPDATED, COMMAND_LINE, client_id=client_id)

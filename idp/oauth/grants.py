@@ -50,6 +50,9 @@ async def exchange_code(request: TokenRequest) -> Issued:
             raise
         seed = await _make_grant(transaction, services, code, exchange)
         await _record(transaction, request, Event.CODE_REDEEMED, code, subject)
+        await _evict(transaction, request, code, subject)
+    if code.code_challenge is not None:
+        services.challenges.used(code.client_id, code.code_challenge)
     token = None if seed is None else refresh_token.mint(code.grant_id, 0, seed)
     return exchange.entitlement, token
 
@@ -87,6 +90,24 @@ async def _make_grant(transaction: Transaction, services: Services, code: Code, 
         until=now + services.settings.refresh_absolute_lifetime,
     )
     return seed
+
+
+async def _evict(transaction: Transaction, request: TokenRequest, code: Code, subject: Subject) -> None:
+    """An app that signs a person in again and again, and never signs out, keeps only the newest grants."""
+    services = request.services
+    ended = await grant_rows.end_older(
+        transaction, code.user_id, code.client_id, services.settings.grants_per_app, services.clock()
+    )
+    if ended:
+        await audit.record(
+            transaction,
+            services,
+            Event.GRANT_EVICTED,
+            request.origin,
+            subject=subject,
+            client_id=code.client_id,
+            count=ended,
+        )
 
 
 async def _record(

@@ -61,6 +61,15 @@ def register(client_id: str, wanted: Registration) -> Client:
     return client
 
 
+def looks_different(before: Client, after: Client) -> bool:
+    """Whether who allowed the one would not know the other: by its name, or by a place that it sends people to."""
+    return after.client_name != before.client_name or not _places(after) <= _places(before)
+
+
+def _places(client: Client) -> set[tuple[str, str]]:
+    return {urlsplit(uri)[:2] for uri in client.redirect_uris}
+
+
 def check(client: Client) -> None:
     """Every rule that a client must meet, alone and between its fields."""
     if client.profile not in PROFILES:

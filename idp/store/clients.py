@@ -63,7 +63,7 @@ _UPDATE = Statement(
         {
             column.name: bindparam(column.name)
             for column in _CLIENTS.columns
-            if column.name not in ("client_id", "created_at", "disabled_at", "tokens_valid_from")
+            if column.name not in ("client_id", "created_at", "disabled_at", "tokens_valid_from", "consents_valid_from")
         }
     ),
 )
@@ -79,6 +79,10 @@ _END_SECRETS = Statement(
 _END_TOKENS = Statement(
     Effect.REVOKE,
     update(_CLIENTS).where(_CLIENTS.c.client_id == bindparam("of")).values(tokens_valid_from=bindparam("now")),
+)
+_END_CONSENTS = Statement(
+    Effect.REVOKE,
+    update(_CLIENTS).where(_CLIENTS.c.client_id == bindparam("of")).values(consents_valid_from=bindparam("now")),
 )
 # Of those that are on their way out already; a rotation leaves two at most.
 _END_OLDER_SECRETS = Statement(
@@ -154,8 +158,9 @@ async def redirect_uris(connection: Connection) -> list[str]:
 
 
 async def create(transaction: Transaction, client: Client, now: datetime) -> None:
-    times = {"created_at": now, "updated_at": now, "disabled_at": None, "tokens_valid_from": None}
-    await transaction.run(_CREATE, **_values(client), **times)
+    times = {"created_at": now, "updated_at": now, "disabled_at": None}
+    since = {"tokens_valid_from": None, "consents_valid_from": None}
+    await transaction.run(_CREATE, **_values(client), **times, **since)
 
 
 async def replace(transaction: Transaction, client: Client, now: datetime) -> bool:
@@ -200,6 +205,11 @@ async def secret_ended_at(connection: Connection, client_id: str, secret_hash: s
 async def end_tokens(transaction: Transaction, client_id: str, now: datetime) -> None:
     """What the client got for itself before now counts no more."""
     await transaction.run(_END_TOKENS, of=client_id, now=now)
+
+
+async def end_consents(transaction: Transaction, client_id: str, now: datetime) -> None:
+    """What people allowed it before now is asked again. What it has got by it stays."""
+    await transaction.run(_END_CONSENTS, of=client_id, now=now)
 
 
 def _values(client: Client) -> dict[str, Any]:

@@ -3,18 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, case, delete, or_, select, update
 
 from idp.store.db import Connection, Effect, Statement, Transaction
 from idp.store.tables import ClientRow, Consent, table_of
 
 _CONSENTS = table_of(Consent)
 _CLIENTS = table_of(ClientRow)
+_OF_CLIENT = _CLIENTS.c.client_id == _CONSENTS.c.client_id
+_COUNTS = or_(
+    _CLIENTS.c.consents_valid_from.is_(None), _CLIENTS.c.consents_valid_from <= _CONSENTS.c.updated_at
+)  # it was given to the client as it is now
 _FIND = Statement(
     Effect.READ,
-    select(_CONSENTS.c.scope).where(
-        _CONSENTS.c.user_id == bindparam("user_id"), _CONSENTS.c.client_id == bindparam("client_id")
-    ),
+    select(_CONSENTS.c.scope)
+    .join_from(_CONSENTS, _CLIENTS, _OF_CLIENT)
+    .where(_CONSENTS.c.user_id == bindparam("user_id"), _CONSENTS.c.client_id == bindparam("client_id"), _COUNTS),
 )
 _OF_USER = Statement(
     Effect.READ,
@@ -25,9 +29,12 @@ _OF_USER = Statement(
         _CLIENTS.c.client_name,
         _CLIENTS.c.redirect_uris,
     )
-    .join_from(_CONSENTS, _CLIENTS, _CLIENTS.c.client_id == _CONSENTS.c.client_id)
+    .join_from(_CONSENTS, _CLIENTS, _OF_CLIENT)
     .where(_CONSENTS.c.user_id == bindparam("user_id"))
     .order_by(_CLIENTS.c.client_name),
+)
+_VALID_FROM = (
+    select(_CLIENTS.c.consents_valid_from).where(_CLIENTS.c.client_id == bindparam("client_id")).scalar_subquery()
 )
 _GIVE = Statement(
     Effect.WRITE,
@@ -36,7 +43,10 @@ _GIVE = Statement(
         .values({column.name: bindparam(column.name) for column in _CONSENTS.columns})
         .on_conflict_do_update(
             index_elements=["user_id", "client_id"],
-            set_={"updated_at": bindparam("updated_at", type_=_CONSENTS.c.updated_at.type)},
+            set_={
+                "scope": case((_CONSENTS.c.updated_at < _VALID_FROM, bindparam("scope")), else_=_CONSENTS.c.scope),
+                "updated_at": bindparam("updated_at", type_=_CONSENTS.c.updated_at.type),
+            },
         )
         .returning(_CONSENTS.c.scope)
     ),
@@ -67,6 +77,7 @@ class ConnectedApp:
 
 
 async def find(connection: Connection, user_id: str, client_id: str) -> frozenset[str]:
+    """What the client as it is now was allowed."""
     row = await connection.one(_FIND, user_id=user_id, client_id=client_id)
     return frozenset() if row is None else frozenset(row.scope.split())
 
@@ -79,7 +90,7 @@ async def of_user(connection: Connection, user_id: str) -> list[ConnectedApp]:
 
 
 async def give(transaction: Transaction, user_id: str, client_id: str, scope: frozenset[str], now: datetime) -> None:
-    """Adds to what was allowed before; what is withdrawn at the same moment does not come back."""
+    """Adds to what was allowed before, if it still counts; what is withdrawn at the same moment does not come back."""
     given = " ".join(sorted(scope))
     row = await transaction.one(
         _GIVE, user_id=user_id, client_id=client_id, scope=given, created_at=now, updated_at=now

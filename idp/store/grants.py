@@ -16,6 +16,8 @@ from idp.store.tables import ClientRow, Consent, Grant, Session, User, table_of
 from idp.store.users import Subject
 
 PURPOSE = "seed"
+EVICTED_FROM = 9  # beyond the limit: ten are ended together, which costs hardly more than one
+EVICTED_AT_ONCE = 1000  # where the limit was lowered, nobody waits for all that are beyond it
 _GRANTS = table_of(Grant)
 _USERS = table_of(User)
 _CLIENTS = table_of(ClientRow)
@@ -112,6 +114,23 @@ def _end(*which: ColumnElement[bool]) -> Statement:
     )
 
 
+_OLDER = (
+    select(_GRANTS.c.id)
+    .where(
+        _GRANTS.c.user_id == bindparam("of_user"),
+        _GRANTS.c.client_id == bindparam("of_client"),
+        _GRANTS.c.ended_at.is_(None),
+    )
+    .order_by(_GRANTS.c.id.desc())
+    .offset(bindparam("newest"))
+)
+_IS_OLDER = Statement(Effect.READ, _OLDER.limit(1))
+_END_OLDER = Statement(  # no revocation: nobody took anything away, so no disk is waited for
+    Effect.WRITE,
+    update(_GRANTS)
+    .where(_GRANTS.c.id.in_(_OLDER.limit(EVICTED_AT_ONCE)))
+    .values(ended_at=bindparam("now"), ended_reason=bindparam("reason")),
+)
 _BIND_TO_SESSIONS = Statement(
     Effect.REVOKE,
     update(_GRANTS).where(_GRANTS.c.client_id == bindparam("of"), _GRANTS.c.offline.is_(True)).values(offline=False),
@@ -266,6 +285,14 @@ async def token_is_alive(
 async def parties(connection: Connection, grant_id: str) -> Parties | None:
     row = await connection.one(_PARTIES, id=grant_id)
     return None if row is None else Parties(*row)
+
+
+async def end_older(transaction: Transaction, user_id: str, client_id: str, newest: int, now: datetime) -> int:
+    """Ends all live grants of a person at a client but the `newest`, once there are a few too many."""
+    of = {"of_user": user_id, "of_client": client_id}
+    if await transaction.one(_IS_OLDER, **of, newest=newest + EVICTED_FROM) is None:
+        return 0
+    return await transaction.run(_END_OLDER, **of, newest=newest, now=now, reason="too many for one person and app")
 
 
 async def bind_to_sessions(transaction: Transaction, client_id: str) -> None:

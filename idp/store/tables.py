@@ -165,7 +165,11 @@ class Credential(SQLModel, table=True):
 
 
 class ClientRow(SQLModel, table=True):
-    """A client's metadata, as RFC 7591 names it. Tokens that it got before `tokens_valid_from` count no more."""
+    """A client's metadata, as RFC 7591 names it.
+
+    Tokens that it got for itself before `tokens_valid_from` count no more, nor does what people allowed it before
+    `consents_valid_from`.
+    """
 
     __tablename__ = "clients"
     client_id: str = Field(primary_key=True)
@@ -181,6 +185,7 @@ class ClientRow(SQLModel, table=True):
     updated_at: datetime = _time()
     disabled_at: datetime | None = _time(nullable=True)
     tokens_valid_from: datetime | None = _time(nullable=True)
+    consents_valid_from: datetime | None = _time(nullable=True)
 
 
 class ClientSecret(SQLModel, table=True):
@@ -257,10 +262,13 @@ class Grant(SQLModel, table=True):
     """What a code gave, and with a seed the whole family of its refresh tokens. Ending it ends every token."""
 
     __tablename__ = "grants"
-    __table_args__ = (Index("ix_grants_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),)
+    __table_args__ = (
+        Index("ix_grants_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),
+        Index("ix_grants_of_person", "user_id", "client_id", "ended_at", "id"),
+    )
     id: str = Field(primary_key=True)
     client_id: str = Field(foreign_key="clients.client_id", ondelete="CASCADE", index=True)
-    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
+    user_id: str = Field(foreign_key="users.id", ondelete="CASCADE")
     session_id: str
     offline: bool
     scope: str = Field(sa_column=Column(Text, nullable=False))

@@ -10,6 +10,7 @@ import pytest
 from idp.protocol.client_auth import hash_secret
 from idp.services import Services
 from idp.store import clients
+from idp.store.grants import EVICTED_FROM
 from idp.store.ids import new_secret
 from tests.oauth.wire import (
     App,
@@ -26,7 +27,7 @@ from tests.oauth.wire import (
     userinfo,
     with_services,
 )
-from tests.provider import PASSWORD, Browser, Provider, answer_of
+from tests.provider import PASSWORD, Browser, Provider, answer_of, running
 
 
 def test_cd_02_a_code_is_worth_nothing_to_another_client(provider: Provider, app: App, ana: Browser) -> None:
@@ -334,3 +335,15 @@ def test_tk_19_who_comes_after_a_deleted_person_is_somebody_else(provider: Provi
         provider.cli("user", "delete", email)
         assert userinfo(provider, tokens["access_token"]).status_code == 401
     assert len(set(subjects)) == 2
+
+
+def test_rt_15_an_app_that_signs_in_without_end_keeps_the_newest_grants(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """An app, or who stole its credentials, redeems code after code and lets the table grow without an end."""
+    with running(tmp_path_factory.mktemp("few"), grants_per_app="2") as provider:
+        provider.create_user()
+        app, ana = register(provider), Browser(provider.issuer)
+        families = [app.tokens(ana)["refresh_token"] for _ in range(2 + EVICTED_FROM + 1)]
+        assert [app.refresh(token).status_code for token in families] == [400] * (EVICTED_FROM + 1) + [200] * 2
+        assert events(provider, "grant.evicted", app.client_id) == 1

@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from idp.challenges import KEPT, TIMES, Challenges
 from tests.oauth.wire import App, Code, granted, refused, register, send
 from tests.provider import Browser, Provider, answer_of, authorize_url, pkce
 
@@ -110,3 +111,29 @@ def test_pk_11_a_verifier_that_is_nearly_right_is_as_wrong_as_any(app: App, ana:
         wrong = code.verifier[:position] + letter + code.verifier[position + 1 :]
         answers.append(app.redeem(code, code_verifier=wrong))
     assert {(answer.status_code, answer.content) for answer in answers} == {(400, answers[0].content)}
+
+
+def test_pk_08_a_client_that_uses_one_challenge_for_all_is_named_in_the_log(provider: Provider, ana: Browser) -> None:
+    """The attacker learns the one verifier that an app uses for every sign-in; its operator should hear of it first."""
+    app = register(provider)
+    proof = pkce()
+
+    def told() -> list[dict[str, object]]:
+        lines = [line for line in provider.log_lines() if line["event"] == "code_challenge_reused"]
+        return [line for line in lines if line["client_id"] == app.client_id]
+
+    for times in range(1, TIMES + 3):
+        code = answer_of(ana.sign_in(authorize_url(app.client, proof.challenge)))["code"]
+        granted(app.redeem(Code(code, proof.verifier, app.client["redirect_uris"][0])))
+        assert len(told()) == (times >= TIMES)
+    assert proof.challenge not in str(told())
+
+
+def test_pk_08_what_is_remembered_of_challenges_is_bounded() -> None:
+    """The attacker fills the memory of the server with challenges, none of which is used twice."""
+    challenges = Challenges()
+    assert not any(challenges.used("app", str(number)) for number in range(KEPT + 1))
+    assert [challenges.used("app", "0") for _ in range(TIMES)] == [False] * (TIMES - 1) + [True], "it was forgotten"
+    assert not any(challenges.used("app", str(KEPT)) for _ in range(TIMES - 2))
+    assert challenges.used("app", str(KEPT)), "it was not"
+    assert not challenges.used("another app", "0")

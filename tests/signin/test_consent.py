@@ -192,3 +192,29 @@ def test_a_decision_that_was_sent_twice_counts_once(
         assert count(provider, CONSENTS) == 0
         at_consent.open(second.headers["location"])
         assert step_of(at_consent) == "consent"  # and here it asks again
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        (("--name", "Your Bank"), True),
+        (("--redirect-uri", CALLBACK, "--redirect-uri", "https://elsewhere.example.net/cb"), True),
+        (("--redirect-uri", CALLBACK, "--redirect-uri", f"{CALLBACK}/two"), False),
+        (("--name", "Your Bank", "--keep-consents"), False),
+    ],
+    ids=["name", "host", "path", "kept"],
+)
+def test_co_06_an_app_that_people_would_not_know_any_more_is_allowed_anew(
+    provider: Provider, browser: Browser, change: tuple[str, ...], *, asked: bool
+) -> None:
+    """A harmless app is allowed by many; then it changes its name, or sends people to another host."""
+    app = App(provider.create_client(name="Dice"))
+    browser.sign_in(app.url())
+    assert "code" in answer_of(browser.open(app.url()))
+    provider.cli("client", "update", app.client_id, *change)
+    browser.open(app.url())
+    if asked:
+        assert step_of(browser) == "consent"
+        browser.submit("allow", action="/consent")
+        browser.open(app.url())
+    assert "code" in answer_of(page_of(browser))

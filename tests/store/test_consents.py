@@ -7,7 +7,7 @@ import pytest
 from idp.store import clients, consents, users
 from idp.store.consents import ConnectedApp
 from idp.store.tables import Consent
-from tests.store.world import HOUR, NOW, World
+from tests.store.world import HOUR, NOW, SECOND, World
 
 
 async def give(world: World, user_id: str, client_id: str, *scope: str) -> None:
@@ -110,3 +110,17 @@ async def test_a_consent_goes_with_its_person_and_with_its_client(
         else:
             await clients.delete_client(transaction, client_id)
     assert await world.count(Consent) == 0
+
+
+async def test_co_06_what_was_allowed_under_another_name_is_asked_again(world: World, pair: tuple[str, str]) -> None:
+    """A harmless app is allowed by many; then it changes its name, and who it sends people to."""
+    await give(world, *pair, "openid", "email")
+    async with world.database.transaction() as transaction:
+        await clients.end_consents(transaction, pair[1], NOW + SECOND)
+    assert await consents.find(world.database, *pair) == frozenset()
+    async with world.database.transaction() as transaction:
+        await consents.give(transaction, *pair, frozenset({"openid", "phone"}), NOW + HOUR)
+    assert await consents.find(world.database, *pair) == {"openid", "phone"}, "what it had before does not come back"
+    async with world.database.transaction() as transaction:
+        await consents.give(transaction, *pair, frozenset({"profile"}), NOW + HOUR)
+    assert await consents.find(world.database, *pair) == {"openid", "phone", "profile"}

@@ -280,3 +280,21 @@ async def test_cd_14_a_grant_made_while_its_reason_ends_ends_too(consented: Hous
 
     await asyncio.gather(redeem(), end())
     assert not await consented.alive(made[0])
+
+
+async def test_rt_15_only_the_newest_grants_of_a_person_at_an_app_are_kept(world: World, household: Household) -> None:
+    """An app, or who stole its credentials, redeems code after code and lets the table grow without an end."""
+    ben = await world.session(await world.person())
+    bens = await world.grant(ben, household.client_id)
+    more = [await world.grant(household.session, household.client_id) for _ in range(3 + grants.EVICTED_FROM - 2)]
+
+    async def evict() -> int:
+        async with world.database.transaction() as transaction:
+            return await grants.end_older(transaction, household.session.user_id, household.client_id, 3, NOW)
+
+    assert await evict() == 0
+    more.append(await world.grant(household.session, household.client_id))
+    assert await evict() == grants.EVICTED_FROM + 1
+    assert await evict() == 0
+    alive = {row.id for row in await world.rows(Grant) if row.ended_at is None}
+    assert alive == {bens, *sorted([household.bound, household.offline, *more])[-3:]}
