@@ -212,9 +212,9 @@ def test_co_06_an_app_that_people_would_not_know_any_more_is_allowed_anew(
     browser.sign_in(app.url())
     assert "code" in answer_of(browser.open(app.url()))
     provider.cli("client", "update", app.client_id, *change)
-    browser.open(app.url())
+    answer = browser.open(app.url())
     if asked:
         assert step_of(browser) == "consent"
         browser.submit("allow", action="/consent")
-        browser.open(app.url())
-    assert "code" in answer_of(page_of(browser))
+        answer = browser.open(app.url())
+    assert "code" in answer_of(answer)
