@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.provider import CALLBACK, PASSWORD, Browser, Provider, answer_of, forms, token_request, tokens_for
-from tests.signin.conftest import BEN, BENS_PASSWORD, App
+from tests.signin.conftest import BEN, BENS_PASSWORD, App, People
 from tests.signin.reading import count, heading_of, page_of, path_of, post, query, step_of, title_of
 
 CONSENTS = "SELECT count(*) FROM consents"
@@ -205,7 +205,7 @@ def test_a_decision_that_was_sent_twice_counts_once(
     ids=["name", "host", "path", "kept"],
 )
 def test_co_06_an_app_that_people_would_not_know_any_more_is_allowed_anew(
-    provider: Provider, browser: Browser, change: tuple[str, ...], *, asked: bool
+    provider: Provider, people: People, browser: Browser, change: tuple[str, ...], *, asked: bool
 ) -> None:
     """A harmless app is allowed by many; then it changes its name, or sends people to another host."""
     app = App(provider.create_client(name="Dice"))
