@@ -167,8 +167,18 @@ def test_xi_16_nothing_is_read_that_could_run_and_no_dice_are_thrown_but_by_secr
     assert not [ast.unparse(call) for call in calls if call.func.id in ("eval", "exec", "compile")]  # type: ignore[attr-defined]
 
 
-def test_nothing_is_decided_by_the_url_or_host_that_a_request_claims() -> None:
-    """HT-04: the issuer is a setting, and the path is the scope's."""
+def test_xi_15_nothing_starts_another_program() -> None:
+    """The attacker names a backup, an app or himself so that a shell makes a command of it."""
+    assert not [(file, module) for file, module in imports() if module.partition(".")[0] in ("subprocess", "pty")]
+    called = [ast.unparse(node.func) for _, node in nodes() if isinstance(node, ast.Call)]
+    assert "asyncio.to_thread" in called
+    assert not [
+        each for each in called if re.fullmatch(r"(os|asyncio|posix)\.(system|popen|exec|spawn|create_sub).*", each)
+    ]
+
+
+def test_ht_04_nothing_is_decided_by_the_url_or_host_that_a_request_claims() -> None:
+    """The attacker names another host or path than the one he asks: the issuer is a setting, the path the scope's."""
     claimed = re.compile(r"(.*\.)?(request|connection)\.(url|base_url|url_for)")
     urls = [
         (file, node.lineno, ast.unparse(node))

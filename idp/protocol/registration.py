@@ -1,6 +1,7 @@
 """Client metadata: what makes a registration acceptable (RFC 7591 section 2, RFC 9700)."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
 DEFAULT_GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 DEFAULT_SCOPE = "openid profile email offline_access"
 MAX_NAME = 100
+_ALIKE = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}
 _CLIENT_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -103,7 +105,14 @@ def _name(name: str) -> str:
     cleaned = name.strip()
     if not cleaned or len(cleaned) > MAX_NAME or not cleaned.isprintable():
         _refuse(f"the name must be 1 to {MAX_NAME} printable characters")
+    if any(len(_alphabets(word)) > 1 for word in cleaned.split()):
+        _refuse("a word of the name mixes letters of two alphabets that look alike: people would read another name")
     return cleaned
+
+
+def _alphabets(word: str) -> set[str]:
+    """Which of the alphabets that look alike it is written in (UTS 39 section 5.1, single-script)."""
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in word} & _ALIKE
 
 
 def _scope(wanted: str | None, grant_types: tuple[str, ...]) -> tuple[str, ...]:

@@ -85,8 +85,8 @@ def test_xi01_nothing_runs_on_the_page_of_a_form_post(windows: Windows, app: App
         assert app.site.visits_of("/callback")[-1].parameters["state"] == payload
 
 
-def test_a_foreign_site_cannot_show_a_page_in_a_frame(windows: Windows, app: App) -> None:
-    """CS-06, with the browser as the judge."""
+def test_cs_06_a_foreign_site_cannot_show_a_page_in_a_frame(windows: Windows, app: App) -> None:
+    """The attacker's site lays a page of ours, unseen, over a button of his own; the browser is the judge."""
     for path in ("/", "/nowhere", app.url().removeprefix(app.provider.issuer)):
         app.site.pages["/framed"] = (
             f"<!doctype html><title>Frame</title><iframe src='{app.provider.issuer}{path}'></iframe>"

@@ -76,8 +76,8 @@ def test_an_app_with_every_option(provider: Provider) -> None:
     assert answer.json()["scope"] == "reports.read"
 
 
-def test_a_secret_is_shown_once_and_only_its_hash_is_kept(provider: Provider) -> None:
-    """CA-07."""
+def test_ca_07_a_secret_is_shown_once_and_only_its_hash_is_kept(provider: Provider) -> None:
+    """The attacker reads the database, its files or the log, and looks for the secrets of apps."""
     created = provider.create_client()
     secret = created["client_secret"]
     assert len(secret) == 43
@@ -113,8 +113,8 @@ def test_a_public_app_has_no_secret_and_may_use_a_scheme_of_its_own(provider: Pr
     assert redeem(provider, client, answer["code"], proof.verifier).status_code == 200
 
 
-def test_bad_redirect_uris_are_refused(provider: Provider, run_many: Many) -> None:
-    """RU-05; and after signing out, and at a change, the same rule holds."""
+def test_ru_05_bad_redirect_uris_are_refused(provider: Provider, run_many: Many) -> None:
+    """The attacker talks an operator into an address that matches more than it shows, now or later."""
     client_id = provider.create_client()["client_id"]
     app = ["client", "create", "Bad", "--redirect-uri", CALLBACK]
     commands = [[*app, "--redirect-uri", uri] for uri in BAD_REDIRECT_URIS]

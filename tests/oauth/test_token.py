@@ -492,8 +492,8 @@ def test_what_a_grant_needs_and_is_missing_is_invalid_request(app: App, missing:
     refused(app.post({"grant_type": grant, "redirect_uri": app.client["redirect_uris"][0]}), 400, "invalid_request")
 
 
-def test_two_bodies_on_one_connection_are_two_requests(service: App) -> None:
-    """CD-10: what follows a body is never read as part of it."""
+def test_cd_10_two_bodies_on_one_connection_are_two_requests(service: App) -> None:
+    """The attacker lets a second body follow the first, hoping that it is read as a part of it."""
     body = b"grant_type=client_credentials"
     head = [
         b"POST /token HTTP/1.1",

@@ -17,6 +17,7 @@ from idp.protocol.jwt import PublicKeys
 from tests.protocol.hostile import HOSTILE
 from tests.protocol.hostile.claims import expired, other_audiences
 from tests.protocol.hostile.good import LETTERS, Good, Named, changed, jwk
+from tests.protocol.hostile.shapes import encrypted
 from tests.protocol.samples import ISSUER, SECONDS
 
 API = "https://api.example.com"
@@ -113,6 +114,14 @@ def test_tk_16_the_hostile_tokens_are_many_and_none_of_them_is_the_good_one() ->
     named = [(f"{group}: {name}", token) for group, made in HOSTILE.items() for name, token in made(ACCESS_TOKEN)]
     assert len(dict(named)) == len(named) > 600
     assert ACCESS_TOKEN.token not in dict(named).values()
+
+
+def test_tk_13_a_token_that_is_costly_to_open_is_not_opened() -> None:
+    """The attacker sends an encrypted token that asks for ten million rounds, unpacks to gigabytes, or nests others."""
+    sent = list(encrypted(ACCESS_TOKEN))
+    assert len(sent) > 10
+    for read, _ in USES.values():
+        assert accepted(read, iter(sent)) == []
 
 
 def test_tk_07_a_token_for_another_api_is_refused() -> None:

@@ -208,3 +208,23 @@ def test_a_client_that_was_registered_passes_the_check_again(client: Client) -> 
 def test_a_stored_client_that_breaks_a_rule_does_not(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidClientMetadata):
         check(replace(CONFIDENTIAL, **change))
+
+
+@pytest.mark.parametrize("name", ["P\u0430ypal", "Bank \u0391pp", "\u0421loud", "Goog\u217ce \u0405hop", "Acm\u0435"])
+def test_un_08_a_name_whose_letters_only_look_like_those_of_another_is_refused(name: str) -> None:
+    """The attacker registers an app under the name of one that people trust, with letters of another alphabet in it."""
+    assert "two alphabets" in refused(client_name=name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u042f\u043d\u0434\u0435\u043a\u0441 Mail",
+        "\u0391\u03b8\u03ae\u03bd\u03b1 2",
+        "Caf\u00e9 M\u00fcller",
+        "\u5fae\u4fe1 App",
+        "3M\u2122",
+    ],
+)
+def test_a_name_in_any_one_alphabet_a_word_is_accepted(name: str) -> None:
+    assert made(client_name=name).client_name == name

@@ -65,6 +65,37 @@ def test_what_ends_a_family_has_a_rule(reason: str) -> None:
     assert rules.find("The refresh token is not valid.", reason) is not None
 
 
+def rejections() -> list[tuple[str, str, str]]:
+    """What the guard refuses: where it stands, the title of its page, and its reason."""
+    return [
+        (f"{path.name}:{node.lineno}", getattr(problems, ast.unparse(node.args[0]).rpartition(".")[2]).title, reason)
+        for path in sorted((PACKAGE / "web").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Rejected"
+        for reason in [_literal(node.args[1], path)]
+    ]
+
+
+def _literal(node: ast.expr, path: Path) -> str:
+    """The reason, also where a line above gives it a name."""
+    if isinstance(node, ast.Name):
+        assigned = re.search(rf'^ +{node.id} = f?"(.*)"$', path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert assigned is not None, node.id
+        return assigned[1]
+    return text_of(node, {})
+
+
+def test_all_that_the_guard_refuses_is_looked_at() -> None:
+    """What is refused somewhere else in another way would have no rule, and no test that asks for one."""
+    assert len(rejections()) >= 10
+    assert {title for _, title, _ in rejections()} > {problems.MISDIRECTED.title, problems.TOO_SLOW.title}
+
+
+@pytest.mark.parametrize(("where", "title", "reason"), rejections())
+def test_everything_that_the_guard_refuses_has_a_rule(where: str, title: str, reason: str) -> None:
+    assert rules.find(title, reason) is not None, (title, reason)
+
+
 def test_every_page_that_refuses_has_a_rule() -> None:
     pages = (problems.FORGED, problems.NO_COOKIES, problems.GONE, problems.UNKNOWN_CLIENT, problems.WRONG_REDIRECT)
     for page in (*pages, problems.TOO_SLOW):

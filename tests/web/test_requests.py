@@ -247,3 +247,37 @@ def app(provider: Provider) -> App:
 @pytest.fixture(scope="module")
 def ana(provider: Provider) -> Browser:
     return Browser(provider.issuer)
+
+
+# What is sent, the answer's status, and a word of the remedy.
+REFUSED = {
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400, "HTTP client or the proxy"),
+    "foreign host": (b"GET / HTTP/1.1\r\nHost: evil.example.net\r\n\r\n", 421, "IDP_ISSUER"),
+    "two content types": (
+        b"POST /token HTTP/1.1\r\n%s\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n",
+        400,
+        "again",
+    ),
+    "long address": (b"GET /" + b"a" * 17_000 + b" HTTP/1.1\r\n%s\r\n\r\n", 414, "posted instead"),
+    "large head": (b"GET / HTTP/1.1\r\n%s\r\nCookie: " + b"a" * 17_000 + b"\r\n\r\n", 431, "piled up"),
+    "large body": (b"POST /token HTTP/1.1\r\n%s\r\nContent-Length: 70000\r\n\r\n", 413, "Send less"),
+    "compressed body": (
+        b"POST /token HTTP/1.1\r\n%s\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\na",
+        415,
+        "without Content-Encoding",
+    ),
+    "control character": (b"GET /a%%00b HTTP/1.1\r\n%s\r\n\r\n", 404, "discovery document"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_guard_refuses_is_explained_by_the_reference_that_it_carries(provider: Provider, name: str) -> None:
+    sent, status, remedy = REFUSED[name]
+    answer = exchange(provider, sent.replace(b"%s", b"Host: " + provider.host.encode()).replace(b"%%", b"%"))
+    assert statuses(answer) == [status]
+    reference = next(
+        line.partition(b": ")[2].decode() for line in answer.split(b"\r\n") if line.lower().startswith(b"x-request-id")
+    )
+    told = provider.cli("explain", reference)
+    assert remedy in told["what_to_change"]
+    assert "section" in told["section"]

@@ -235,6 +235,12 @@ RULES = (
         "Send it without Content-Encoding.",
     ),
     rule(
+        r"There is no such page\na control character in the path",
+        "A path is printable UTF-8.",
+        "RFC 3986 section 2.1",
+        "Send an address of ours as the discovery document has it.",
+    ),
+    rule(
         r"That took too long",
         "A body comes within the time that the documentation of the limits names.",
         "RFC 9110 section 15.5.9",
