@@ -8,8 +8,13 @@ from difflib import SequenceMatcher
 
 MAX_VALUE = 300
 _MOST = 8
-# What has the shape of something that we or others give out: a code, a secret, a verifier, a token.
-_SECRET = re.compile(r"(?=[\w-]*[0-9])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[A-Za-z0-9_-]{24,}")
+# What may be something that we or others give out, a code, a secret, a verifier, a token: a long run of letters and
+# digits that is not made of words, and neither an id of ours nor a UUID, which many addresses hold.
+_SECRET = re.compile(
+    r"(?<![\w-])(?![0-9a-f]{32}(?![\w-]))(?![0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![\w-]))"
+    r"(?!(?:(?:[a-z]{0,23}[_-])*[a-z]{0,23}|(?:[A-Z]{0,23}[_-])*[A-Z]{0,23})(?![\w-]))[\w-]{24,}",
+    re.ASCII,
+)
 _NAMED = re.compile(r"(?i)((?:pass\w*|secret|\w*token\w*|code\w*|key|assertion|otp|pin|state|nonce)=)[^&#\s]+")
 _USERINFO = re.compile(r"//[^/@\s]*@")
 

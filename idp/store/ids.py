@@ -4,13 +4,14 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 from datetime import UTC, datetime
 
 _ID = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 
-class _Pages:
-    """Random bytes by the page: asking the kernel costs as much as ten names."""
+class _Pages(threading.local):
+    """Random bytes by the page: asking the kernel costs as much as ten names. Each thread has a page of its own."""
 
     def __init__(self) -> None:
         self._page, self._at = b"", 0

@@ -164,6 +164,12 @@ def test_a_page_that_refuses_is_kept_too(provider: Provider, app: App) -> None:
     assert kept(provider, answer)["description"] == "This form could not be trusted"
 
 
+def test_a_posted_request_that_is_gone_is_kept(provider: Provider) -> None:
+    answer = send("GET", f"{provider.issuer}/authorize/{'x' * 43}")
+    assert answer.status_code == 410
+    assert kept(provider, answer)["description"] == "This sign-in is over"
+
+
 def test_the_command_tells_the_story(provider: Provider, app: App) -> None:
     answer = send("GET", provider.issuer + app.url(redirect_uri="https://app.example.com/CALLBACK"))
     kept(provider, answer)

@@ -1,9 +1,12 @@
 """Secrets at rest: what is sealed opens in its place, unaltered, under our keys, and nowhere else."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from idp.store.ids import draw
 from idp.store.seal import SealBroken, Sealer, seal_under, unseal_under
 from tests.store.world import SECRET_KEY
 
@@ -80,3 +83,14 @@ def test_what_is_sealed_under_a_persons_key_opens_under_it_alone() -> None:
     for key, value, context in wrong:
         with pytest.raises(SealBroken):
             unseal_under(key, value, context)
+
+
+def test_threads_never_seal_with_the_same_nonce() -> None:
+    """Two threads that share a page of random bytes could take the same ones, and one nonce used twice opens GCM."""
+
+    def drawn(_: int) -> list[bytes]:
+        return [draw(12) for _ in range(20_000)]
+
+    with ThreadPoolExecutor(8) as threads:
+        nonces = [nonce for each in threads.map(drawn, range(8)) for nonce in each]
+    assert len(set(nonces)) == len(nonces) == 160_000
