@@ -99,7 +99,7 @@ def test_nothing_steers_a_terminal() -> None:
     "alphabet", ["0123456789abcdef", "abcdefghijklmnopqrstuvwxyz234567", ascii_letters, ascii_letters + digits + "_-"]
 )
 def test_lg_02_a_credential_of_any_alphabet_is_kept_nowhere(around: str, alphabet: str) -> None:
-    """An app sends a secret, its own or another service's, where something else belongs, and somebody reads the story."""
+    """An app sends a secret where something else belongs, and somebody reads the story of its refusal."""
     dice = Random(7)  # noqa: S311  # the same credentials in each run
     for _ in range(2000):
         secret = "".join(dice.choices(alphabet, k=43))

@@ -212,7 +212,7 @@ def test_a_stored_client_that_breaks_a_rule_does_not(change: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("name", ["P\u0430ypal", "Bank \u0391pp", "\u0421loud", "Goog\u217ce \u0405hop", "Acm\u0435"])
 def test_un_08_a_name_whose_letters_only_look_like_those_of_another_is_refused(name: str) -> None:
-    """The attacker registers an app under the name of one that people trust, with letters of another alphabet in it."""
+    """The attacker registers an app under the name of a trusted one, with letters of another alphabet in it."""
     assert "two alphabets" in refused(client_name=name)
 
 
