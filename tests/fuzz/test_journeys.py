@@ -57,6 +57,15 @@ class Journeys(RuleBasedStateMachine):
         app, browser, proof = self.apps[pick % 2], self.browsers[pick // 2 % 2], pkce()
         self.seen(browser, browser.sign_in(authorize_url(app.client, proof.challenge)), app, proof.verifier, {})
 
+    @rule(pick=PICK)
+    def go_all_the_way(self, pick: int) -> None:
+        """What the honest app does then, at once."""
+        self.sign_in(pick)
+        if self.codes:
+            self.redeem(len(self.codes) - 1, thief=False)
+        if self.refresh_tokens:
+            self.refresh(len(self.refresh_tokens) - 1, thief=False)
+
     @precondition(lambda self: any(browser.page is not None for browser in self.browsers))
     @rule(pick=PICK, words=st.lists(WORDS, min_size=2, max_size=2), honest=st.booleans())
     def press(self, pick: int, words: list[str], honest: bool) -> None:
