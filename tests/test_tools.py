@@ -184,6 +184,7 @@ def test_is_known_to_fail(): raise AssertionError
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ci", "failed", "skipped"), [("", 0, 2), ("true", 2, 0)])
 def test_with_ci_a_skip_is_a_failure(tmp_path: Path, ci: str, failed: int, skipped: int) -> None:
     (tmp_path / "test_some.py").write_text(SOME_SKIPS)

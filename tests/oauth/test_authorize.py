@@ -342,6 +342,7 @@ def test_az_10_prompt_none_never_gives_a_code_where_something_would_have_to_be_a
     assert "code" in answer_of(browser.open(app.url(prompt="none")))
 
 
+@pytest.mark.slow
 def test_az_13_a_session_older_than_max_age_is_asked_again(app: App) -> None:
     """An app that wants a fresh sign-in must not get an old one, nor a new date on it."""
     browser = Browser(app.provider.issuer)

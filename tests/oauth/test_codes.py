@@ -105,6 +105,7 @@ def browser_cookie(app: App, ana: Browser) -> str:
     return cookie(app, browser, "browser")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("issue", "length"),
     [
@@ -305,6 +306,7 @@ def test_cd_14_a_code_dies_with_the_session(provider: Provider, app: App) -> Non
     refused(app.redeem(code), 400, "invalid_grant")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["disable", "delete", "set-password"])
 def test_cd_14_a_code_dies_with_its_person(provider: Provider, app: App, command: str) -> None:
     """A person is disabled or deleted, or gets another password, while an app holds a code."""
@@ -321,6 +323,7 @@ def test_cd_14_a_code_dies_with_its_person(provider: Provider, app: App, command
     assert answer_of(browser.open(app.url(prompt="none")))["error"] == "login_required"
 
 
+@pytest.mark.slow
 def test_tk_19_who_comes_after_a_deleted_person_is_somebody_else(provider: Provider, app: App) -> None:
     """A new person gets the address of a deleted one: an app must not take them for the same."""
     email, subjects = "tk19@example.test", []
@@ -337,6 +340,7 @@ def test_tk_19_who_comes_after_a_deleted_person_is_somebody_else(provider: Provi
     assert len(set(subjects)) == 2
 
 
+@pytest.mark.slow
 def test_rt_15_an_app_that_signs_in_without_end_keeps_the_newest_grants(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -170,6 +170,7 @@ def test_a_posted_request_that_is_gone_is_kept(provider: Provider) -> None:
     assert kept(provider, answer)["description"] == "This sign-in is over"
 
 
+@pytest.mark.slow
 def test_the_command_tells_the_story(provider: Provider, app: App) -> None:
     answer = send("GET", provider.issuer + app.url(redirect_uri="https://app.example.com/CALLBACK"))
     kept(provider, answer)
@@ -226,6 +227,7 @@ def test_no_credential_is_kept_whatever_parameter_it_is_sent_in(provider: Provid
             assert part not in log
 
 
+@pytest.mark.slow
 def test_a_flood_is_counted_and_not_stored(provider: Provider) -> None:
     """Somebody has the same request refused a thousand times, for the table to grow and others' rows to go."""
     app = register(provider, "Flooded")

@@ -222,6 +222,7 @@ def test_ru_05_a_dangerous_address_is_not_registered(provider: Provider, uri: st
         register(provider, **wanted)
 
 
+@pytest.mark.slow
 def test_ru_05_the_command_line_refuses_with_the_reason(provider: Provider) -> None:
     """An operator is talked into an address with a fragment."""
     done = provider.run("client", "create", "Bad", "--redirect-uri", "https://app.example.com/cb#f", "--json")

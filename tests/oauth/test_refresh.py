@@ -244,6 +244,7 @@ def test_cd_07_a_changed_refresh_token_is_none_and_ends_nothing(provider: Provid
     granted(app.refresh(token))
 
 
+@pytest.mark.slow
 def test_rt_08_and_cd_17_nothing_lives_longer_than_its_lifetime_however_it_is_used(brief: Provider) -> None:
     """The attacker finds what nobody used for long, or refreshes and refreshes to outlive the sign-in it began with."""
     app, browser = register(brief), Browser(brief.issuer)
@@ -283,6 +284,7 @@ def test_rt_09_a_refresh_token_dies_with_the_consent(provider: Provider) -> None
     assert answer_of(browser.open(app.url(prompt="none")))["error"] == "consent_required"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["disable", "delete", "set-password"])
 def test_rt_09_an_offline_refresh_token_dies_with_its_person(provider: Provider, app: App, command: str) -> None:
     """Somebody leaves, or their password had leaked: nothing that was given for them may work on."""
@@ -337,6 +339,7 @@ def write_lock(provider: Provider) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
+@pytest.mark.slow
 def test_rt_18_a_database_that_cannot_be_written_is_503_and_nothing_is_lost(strict: Provider) -> None:
     """The disk stalls in the moment of a theft: the answer must not say that it was dealt with, nor give a token."""
     app, browser = register(strict), Browser(strict.issuer)

@@ -134,6 +134,7 @@ def test_in_08_a_registered_page_may_revoke_and_no_other_may_read_the_answer(app
             assert answer.headers.get("access-control-allow-origin") == allowed
 
 
+@pytest.mark.slow
 def test_in_05_what_ends_on_the_command_line_is_refused_at_once(provider: Provider, app: App) -> None:
     """Access was ended by the operator, and is used on a worker that has not heard of it."""
     ends: dict[str, Callable[[dict[str, Any]], tuple[str, str]]] = {

@@ -120,6 +120,7 @@ def test_tk_04_and_tk_22_a_key_whose_tokens_have_all_expired_is_withdrawn(provid
     assert {userinfo(provider, token).status_code for _ in range(6)} == {401}
 
 
+@pytest.mark.slow
 def test_rt_09_every_worker_refuses_what_has_ended_at_once(provider: Provider) -> None:
     """A person is disabled by one process; another worker must not go on believing its own memory."""
     email = "everywhere@example.test"

@@ -141,6 +141,7 @@ def _text(browser: Browser) -> str:
     return browser.page.text
 
 
+@pytest.mark.slow
 def test_xi_06_sql_in_any_parameter_changes_nothing(tmp_path: Path, database_url: str) -> None:
     """The attacker sends SQL in each parameter, form field, path, cookie and header, to read, change or stall."""
     with running(tmp_path, database_url) as provider:

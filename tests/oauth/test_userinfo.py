@@ -160,6 +160,7 @@ def test_a_token_without_openid_has_insufficient_scope(provider: Provider, app: 
         assert answer.headers["www-authenticate"].endswith(', scope="openid"')
 
 
+@pytest.mark.slow
 def test_in_09_a_token_dies_at_once_with_whatever_it_was_given_for(provider: Provider) -> None:
     """The person, the client, the session or the grant is no more: the token's own fifteen minutes do not count."""
     endings = {

@@ -204,6 +204,7 @@ def test_who_proves_again_who_they_are_has_one_session_in_this_browser(
     assert page_of(both).text.count('id="account-') == 2
 
 
+@pytest.mark.slow
 def test_se_17_of_more_accounts_than_five_the_one_unused_for_longest_is_signed_out(
     provider: Provider, browser: Browser, app: App
 ) -> None:

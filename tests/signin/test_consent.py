@@ -194,6 +194,7 @@ def test_a_decision_that_was_sent_twice_counts_once(
         assert step_of(at_consent) == "consent"  # and here it asks again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "asked"),
     [

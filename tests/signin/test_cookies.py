@@ -290,6 +290,7 @@ def test_se09_no_cookie_is_shown_or_written_anywhere(provider: Provider, browser
     assert not any(value.encode() in stored for value in values)
 
 
+@pytest.mark.slow
 def test_se06_a_session_ends_at_once_when_its_person_is_disabled(provider: Provider, tmp_path: Path) -> None:
     """Somebody who was dismissed goes on in the browser in which they are still signed in."""
     with running(tmp_path) as own:

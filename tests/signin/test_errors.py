@@ -151,6 +151,7 @@ def test_references_differ_and_can_be_read_out(browser: Browser) -> None:
     assert all(re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}", each) for each in references)
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_is_said_to_be_busy(tmp_path: Path) -> None:
     """Another process holds the write lock for longer than anybody waits."""
     with running(tmp_path) as provider:

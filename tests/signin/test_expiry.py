@@ -121,6 +121,7 @@ def test_a_name_longer_than_any_is_not_kept(provider: Provider, browser: Browser
     assert step_of(browser) == "identify"
 
 
+@pytest.mark.slow
 def test_the_lifetime_of_an_attempt_is_a_setting(tmp_path: Path) -> None:
     with running(tmp_path, attempt_lifetime="1s") as provider:
         browser, client = Browser(provider.issuer), provider.create_client()

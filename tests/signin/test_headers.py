@@ -326,6 +326,7 @@ def test_browsers_are_not_told_so_of_loopback(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "status"), [("/signin/{attempt}", 500), ("/token", 500)])
 def test_cs06_also_where_the_provider_fails(tmp_path: Path, path: str, status: int) -> None:
     """The attacker frames the page of a failure, or reads in it what failed and where."""

@@ -96,6 +96,7 @@ def spellings(secret: str) -> set[bytes]:
     }
 
 
+@pytest.mark.slow
 def test_lg02_no_secret_of_a_journey_is_written_anywhere(tmp_path: Path) -> None:
     """Whoever reads the log, the audit or the database looks there for a secret that opens something."""
     with running(tmp_path, log_level="debug") as provider:

@@ -491,6 +491,7 @@ def test_a_parameter_that_comes_twice_is_refused(
     assert is_signed_in(browser)
 
 
+@pytest.mark.slow
 def test_a_client_that_is_gone_or_lost_its_address_meanwhile_gets_nobody_back(
     provider: Provider, browser: Browser, people: People
 ) -> None:

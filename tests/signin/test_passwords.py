@@ -108,6 +108,7 @@ def stored_hash(provider: Provider) -> str:
     return str(json.loads(sealer.unseal(data, "credential", identifier))["hash"])
 
 
+@pytest.mark.slow
 def test_pw01_a_sign_in_renews_a_hash_whose_cost_is_out_of_date(tmp_path: Path) -> None:
     """Whoever steals the database looks for hashes that are still as cheap to guess as they were years ago."""
     with installed(tmp_path) as provider:
@@ -148,6 +149,7 @@ def nices(pid: int) -> set[int]:
     return {int(stat.rsplit(")", 1)[1].split()[16]) for stat in stats}
 
 
+@pytest.mark.slow
 def test_pw_12_a_storm_of_sign_ins_is_told_to_come_back_and_keeps_out_of_the_way(tmp_path: Path) -> None:
     """The attacker sends more passwords at once than can be hashed, to stop everything else."""
     slow = {"password_memory_kib": "65536", "password_time_cost": "4"}

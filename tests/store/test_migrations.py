@@ -82,6 +82,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing(database_url: str) -> No
     migrate(database_url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("migrate",), ("user", "list")], ids=" ".join)
 def test_several_starts_at_once_migrate_once(database_url: str, tmp_path: Path, command: tuple[str, ...]) -> None:
     with installed(tmp_path, database_url) as provider:
@@ -182,6 +183,7 @@ def test_a_url_that_cannot_be_read_is_refused_in_words_and_its_password_is_not_r
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_url_means_the_same_to_a_migration_and_to_a_server(postgres_database: str, tmp_path: Path) -> None:
     """What `psql` takes, asyncpg takes; SQLAlchemy's own parser knows no sslmode."""
     with running(tmp_path, f"{postgres_database}?sslmode=disable&application_name=accounts") as provider:

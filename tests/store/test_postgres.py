@@ -50,6 +50,7 @@ async def backends(operator: asyncpg.Connection) -> list[int]:
     return [row["pid"] for row in rows]
 
 
+@pytest.mark.slow
 async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_serves_on(world: World) -> None:
     async def sleep() -> None:
         async with world.database.transaction() as transaction:
@@ -63,6 +64,7 @@ async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_serve
     assert await world.count(Handle) == 2 * POOL
 
 
+@pytest.mark.slow
 async def test_who_waits_too_long_for_a_row_is_told_to_come_back(world: World, operator: asyncpg.Connection) -> None:
     user_id = await world.person()
     async with operator.transaction():
@@ -116,6 +118,7 @@ async def test_a_connection_that_is_closed_inside_a_transaction_takes_it_back(
     assert await world.count(User) == 0
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_gone_without_a_word_keeps_nobody_waiting(
     world: World, operator: asyncpg.Connection
 ) -> None:

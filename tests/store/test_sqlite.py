@@ -142,6 +142,7 @@ async def test_the_loop_goes_on_while_another_process_holds_the_lock_for_a_secon
     assert await world.count(Handle) == 5
 
 
+@pytest.mark.slow
 async def test_a_lock_held_for_longer_than_anybody_should_wait_is_an_answer_in_two_seconds(world: World) -> None:
     with locked_by_another_process(world, 30):
         async with loop_goes_on():
@@ -170,6 +171,7 @@ def killed_while_writing(path: Path, turn: int) -> None:
         writer.kill()
 
 
+@pytest.mark.slow
 async def test_killing_a_writer_at_any_moment_leaves_whole_transactions_and_a_whole_file(world: World) -> None:
     path, written = engine(world).path, 0
     for turn in range(5):

@@ -163,6 +163,7 @@ async def test_cancelling_at_any_moment_leaves_all_of_a_transaction_or_nothing(w
     await all_connections_are_free(world)
 
 
+@pytest.mark.slow
 async def test_who_waits_longer_than_anybody_should_is_told_to_come_back(world: World) -> None:
     async def write() -> None:
         async with world.database.transaction() as transaction:

@@ -277,6 +277,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_the_guard_refuses_is_explained_by_the_reference_that_it_carries(quiet: Provider, name: str) -> None:
     sent, status, remedy = REFUSED[name]
