@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx2
+import pytest
 from sqlalchemy import select
 from sqlmodel import SQLModel
 

@@ -4,6 +4,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, running
 from tests.signin.conftest import BEN, App
 from tests.signin.reading import expire, heading_of, page_of, path_of, query, step_of

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx2
+import pytest
 
 from tests.provider import (
     EMAIL,
