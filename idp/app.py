@@ -20,6 +20,7 @@ from idp.challenges import Challenges
 from idp.factors.password import Cost
 from idp.hashing import PasswordHashing, PasswordPool
 from idp.keys import RELOAD_EVERY, Keys
+from idp.outside.breaches import breaches_of
 from idp.secret_keys import secret_keys
 from idp.services import Clock, Services, system_clock
 from idp.settings import Settings, SettingsError
@@ -53,7 +54,8 @@ async def open_services(
     await keys.ensure(database, sealer, settings, now)
     ring = Keys(await keys.load(database, sealer))
     hashing = hashing or password_pool(settings)
-    return Services(settings, database, sealer, ring, hashing, clock, development, Challenges())
+    breaches = breaches_of(settings)
+    return Services(settings, database, sealer, ring, hashing, clock, development, Challenges(), breaches)
 
 
 def prepare_data_dir(settings: Settings) -> None:
@@ -66,6 +68,7 @@ def prepare_data_dir(settings: Settings) -> None:
 
 async def close_services(services: Services) -> None:
     services.hashing.close()
+    await services.breaches.close()
     await services.database.close()
 
 

@@ -15,6 +15,9 @@ class Event(StrEnum):
 
     SIGN_IN_SUCCEEDED = "sign_in.succeeded"
     SIGN_IN_FAILED = "sign_in.failed"
+    FACTOR_ACCEPTED = "factor.accepted"
+    FACTOR_ENROLLED = "factor.enrolled"
+    FACTOR_REMOVED = "factor.removed"
     SIGNED_OUT = "session.signed_out"
     CONSENT_GIVEN = "consent.given"
     CONSENT_DENIED = "consent.denied"

@@ -8,7 +8,7 @@ from idp.oauth.introspect import introspect
 from idp.oauth.revoke import revoke
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
-from idp.signin import home, logout, pages
+from idp.signin import home, logout, pages, second
 from idp.signin.begin import begin
 from idp.signin.loading import posted, shown, to_page
 from idp.web.cors import preflight
@@ -36,6 +36,8 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}", shown(pages.show)),
     Route("/signin/{attempt}/step", shown(pages.step, over=pages.step_of_none)),
     Route("/signin/{attempt}/select", posted(pages.select), methods=["POST"]),
+    Route("/signin/{attempt}/factor", posted(second.factor), methods=["POST"]),
+    Route("/signin/{attempt}/enrol", posted(second.enrol), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
     Route("/signin/{attempt}/forget", posted(pages.forget), methods=["POST"]),

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from idp.challenges import Challenges
 from idp.hashing import PasswordHashing
 from idp.keys import Keys
+from idp.outside.breaches import Breaches
 from idp.settings import Settings
 from idp.store.db import Database
 from idp.store.seal import Sealer
@@ -32,6 +33,7 @@ class Services:
     clock: Clock
     development: bool
     challenges: Challenges
+    breaches: Breaches
 
 
 def services_of(request: HTTPConnection) -> Services:

@@ -20,6 +20,8 @@ FILE_SUFFIX = "_FILE"
 CONFIG = "IDP_CONFIG"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 MIN_SECRET_KEY = 32
+OPTIONAL, REQUIRED = "optional", "required"
+ALLOW, REFUSE = "allow", "refuse"
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SCOPE_TEXT = re.compile(r"[\x21\x23-\x3c\x3e-\x5b\x5d-\x7e]{1,128}=.{1,100}")
 _LONGEST = timedelta(days=3650)
@@ -127,6 +129,20 @@ class Settings(BaseSettings):
     password_queue: int = Field(
         32, ge=0, le=10000, description="Passwords that may wait for a thread; beyond it the answer is 503."
     )
+    password_min_length: int = Field(
+        12, ge=12, le=64, description="The fewest characters of a new password; 15 are advised where it stands alone."
+    )
+    breach_api: str = Field(
+        "",
+        description="A range API that new passwords are looked up in, such as https://api.pwnedpasswords.com/range; "
+        "by default nobody is asked.",
+    )
+    breach_api_failure: Literal["allow", "refuse"] = Field(
+        "allow", description="What happens to a new password while that API cannot be asked."
+    )
+    second_factor: Literal["optional", "required"] = Field(
+        "optional", description="Whether everybody needs a second factor, or only who has set one up."
+    )
     prune_interval: Duration = Field(timedelta(minutes=10), description="How often a worker removes what has expired.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line to log.")
     log_format: Literal["json", "text"] = Field(
@@ -193,6 +209,16 @@ class Settings(BaseSettings):
     def _grace_is_short(cls, value: timedelta) -> timedelta:
         if value > timedelta(seconds=60):
             message = "at most 60s"
+            raise ValueError(message)
+        return value
+
+    @field_validator("breach_api")
+    @classmethod
+    def _breach_api_is_a_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
+        if value and not (safe and parts.hostname):
+            message = "write an https URL, such as https://api.pwnedpasswords.com/range"
             raise ValueError(message)
         return value
 

@@ -25,7 +25,7 @@ PACKAGE = ROOT / "idp"
 DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
 LOGGERS = (
-    *("app.py", "challenges.py", "logs.py", "cli/serve.py"),
+    *("app.py", "challenges.py", "logs.py", "cli/serve.py", "outside/breaches.py"),
     *("store/db.py", "web/middleware.py", "web/refusals.py"),
 )
 
@@ -35,19 +35,23 @@ HOMES: dict[str, tuple[str, ...]] = {
     "argon2": ("factors/password.py",),
     "asyncpg": ("store/postgres.py",),
     "authlib": ("dev/",),
+    "bcrypt": ("factors/foreign_hashes.py",),
     "click": ("cli/", "dev/run.py"),
     "cryptography": ("keys.py", "store/seal.py"),
-    "httpx2": ("dev/",),
+    "httpx2": ("dev/", "outside/"),
     "jinja2": ("web/pages.py",),
     "joserfc": ("keys.py", "protocol/jwt.py", "dev/"),
     "msgspec": ("quick_json.py",),
     "pydantic": ("settings.py",),
     "pydantic_settings": ("settings.py",),
+    "pyotp": ("factors/totp.py",),
+    "segno": ("web/qr.py",),
     "sqlalchemy": ("store/",),
     "sqlite3": ("store/sqlite.py",),
     "sqlmodel": ("store/",),
     "starlette": ("app.py", "routes.py", "services.py", "oauth/", "signin/", "web/", "dev/", "cli/serve.py"),
     "structlog": LOGGERS,
+    "zxcvbn": ("factors/weakness.py",),
     "uvicorn": ("cli/serve.py", "dev/run.py"),
 }
 # Of the standard library: what makes a rule depend on the hour or the dice.

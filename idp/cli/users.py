@@ -3,16 +3,20 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from idp import audit
+from idp import audit, new_passwords
 from idp.audit import COMMAND_LINE, Event
 from idp.cli.run import fail, json_option, show, show_list, with_services
 from idp.factors import password as password_rules
+from idp.factors import recovery
+from idp.factors.foreign_hashes import UnknownHash
 from idp.factors.password import UnacceptablePassword
+from idp.factors.proofs import FACTORS, SECOND
 from idp.protocol.claims import SCOPE_CLAIMS
 from idp.services import Services
 from idp.store import credentials, grants, sessions, users
@@ -23,6 +27,10 @@ _FROM_ELSEWHERE = ("email", "email_verified", "updated_at")
 CLAIMS = frozenset(name for names in SCOPE_CLAIMS.values() for name in names if name not in _FROM_ELSEWHERE)
 MAX_CLAIM = 1000
 _WHO = click.argument("who", metavar="EMAIL|ID")
+_PASSWORD_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+_HASH_STDIN = click.option(
+    "--password-hash-stdin", is_flag=True, help="Read from standard input a hash that another system made of it."
+)
 _CLAIM = click.option(
     "--claim",
     "pairs",
@@ -42,6 +50,7 @@ class _New:
     email: str
     claims: dict[str, Any]
     password: str | None
+    is_hash: bool
     verified: bool
 
 
@@ -49,20 +58,32 @@ class _New:
 @click.argument("email")
 @click.option("--name", help="What the person is called.")
 @_CLAIM
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@_PASSWORD_STDIN
+@_HASH_STDIN
 @click.option("--verified", is_flag=True, help="The address is known to be the person's.")
 @json_option
 def create(
-    email: str, name: str | None, pairs: tuple[str, ...], password_stdin: bool, verified: bool, as_json: bool
+    *,
+    email: str,
+    name: str | None,
+    pairs: tuple[str, ...],
+    password_stdin: bool,
+    password_hash_stdin: bool,
+    verified: bool,
+    as_json: bool,
 ) -> None:
     """Create a person."""
     claims = _without_empty(_claims(pairs, name))
-    new = _New(email, claims, _read_password() if password_stdin else None, verified)
+    given = _read_password() if password_stdin or password_hash_stdin else None
+    new = _New(email, claims, given, password_hash_stdin, verified)
     show(_record(with_services(lambda services: _create(services, new))), as_json=as_json)
 
 
 async def _create(services: Services, new: _New) -> Person:
-    encoded = None if new.password is None else await services.hashing.hash(_acceptable(new.password))
+    about = (new.email, str(new.claims.get("name", "")))
+    encoded = None
+    if new.password is not None:
+        encoded = await _encoded(services, new.password, about, is_hash=new.is_hash)
     now = services.clock()
     async with services.database.transaction() as transaction:
         try:
@@ -123,15 +144,16 @@ def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) ->
 
 @user.command("set-password")
 @_WHO
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@_PASSWORD_STDIN
+@_HASH_STDIN
 @json_option
-def set_password(who: str, password_stdin: bool, as_json: bool) -> None:
+def set_password(who: str, *, password_stdin: bool, password_hash_stdin: bool, as_json: bool) -> None:
     """Set a person's password. Their sessions and tokens end."""
-    plain = _read_password() if password_stdin else _ask_password()
+    given = _read_password() if password_stdin or password_hash_stdin else _ask_password()
 
     async def work(services: Services) -> Person:
         person = await find_person(services, who)
-        encoded = await services.hashing.hash(_acceptable(plain))
+        encoded = await _encoded(services, given, (person.email, person.name), is_hash=password_hash_stdin)
         await _replace_password(services, person, encoded)
         return person
 
@@ -203,6 +225,52 @@ def delete(who: str, as_json: bool) -> None:
     show({"sub": person.id, "deleted": True}, as_json=as_json)
 
 
+@user.command()
+@_WHO
+@json_option
+def factors(who: str, as_json: bool) -> None:
+    """Show how a person can prove who they are."""
+
+    async def work(services: Services) -> list[dict[str, Any]]:
+        person = await find_person(services, who)
+        return [
+            {"factor": name, "name": _name_of(name, stored.data), "created_at": stored.created_at}
+            for name in FACTORS
+            for stored in await credentials.of_person(services.database, services.sealer, person.id, name)
+        ]
+
+    show_list(with_services(work), ("factor", "name", "created_at"), as_json=as_json)
+
+
+def _name_of(factor: str, data: dict[str, Any]) -> str | None:
+    if factor == recovery.NAME:
+        return f"{recovery.remaining(data)} left"
+    return data.get("name")
+
+
+@user.command("reset-factors")
+@_WHO
+@json_option
+def reset_factors(who: str, as_json: bool) -> None:
+    """Take away a person's second factors, when all of them are lost. Their sessions and tokens end.
+
+    Be sure that it is the person who asks.
+    """
+
+    async def work(services: Services) -> Person:
+        person = await find_person(services, who)
+        async with services.database.transaction() as transaction:
+            for name in SECOND:
+                if await credentials.remove(transaction, person.id, name):
+                    await audit.record(
+                        transaction, services, Event.FACTOR_REMOVED, COMMAND_LINE, user_id=person.id, factor=name
+                    )
+            await _end_access(transaction, person.id, "second factors reset", services)
+        return person
+
+    show(_record(with_services(work)), as_json=as_json)
+
+
 async def _end_access(transaction: Transaction, user_id: str, reason: str, services: Services) -> None:
     now = services.clock()
     await sessions.end_all_of(transaction, user_id, now)
@@ -234,12 +302,17 @@ def _ask_password() -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
-def _acceptable(plain: str) -> str:
+async def _encoded(services: Services, given: str, about: Sequence[str], *, is_hash: bool) -> str:
+    """The hash that is kept: of an acceptable password, or one that another system made."""
     try:
-        password_rules.check_new(plain)
+        if is_hash:
+            return password_rules.acceptable_hash(given)
+        await new_passwords.judge(services, given, about)
+    except UnknownHash as error:
+        fail(f"That hash cannot be used: {error}.")
     except UnacceptablePassword as error:
         fail(f"That password cannot be used: {error}.")
-    return plain
+    return await services.hashing.hash(given)
 
 
 def _claims(pairs: tuple[str, ...], given_name: str | None) -> dict[str, Any]:

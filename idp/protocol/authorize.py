@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.protocol import pkce, redirects, scopes
+from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS, ACR_VALUES
 from idp.protocol.clients import AUTHORIZATION_CODE, Client
 from idp.protocol.errors import (
     InvalidRequest,
@@ -38,7 +39,8 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 class AuthorizationRequest:
     """A request in which every value has been judged. `max_age` is in seconds; `code_challenge` is S256.
 
-    `subject` is the person whom an id_token_hint names: nobody else may be answered for.
+    `subject` is the person whom an id_token_hint names: nobody else may be answered for. `acr_values` are those that
+    exist here: the parameter is a wish, and others are passed over (OpenID Connect Core section 3.1.2.1).
     """
 
     client_id: str
@@ -52,13 +54,20 @@ class AuthorizationRequest:
     max_age: int | None
     login_hint: str | None
     subject: str | None
+    acr_values: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "AuthorizationRequest":
-        return cls(**{**stored, "scope": tuple(stored["scope"]), "prompt": tuple(stored["prompt"])})
+        tuples = {name: tuple(stored[name]) for name in ("scope", "prompt", "acr_values")}
+        return cls(**{**stored, **tuples})
+
+    @property
+    def asks_for_two_factors(self) -> bool:
+        """Whether nothing less will do (RFC 9470 section 4): a weaker class beside it says that less will do too."""
+        return ACR_TWO_FACTORS in self.acr_values and ACR_PASSWORD not in self.acr_values
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,7 @@ def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hin
         max_age=_max_age(params),
         login_hint=(params.get("login_hint") or "")[:MAX_LOGIN_HINT] or None,
         subject=_subject(params, client, read_hint),
+        acr_values=tuple(each for each in (params.get("acr_values") or "").split() if each in ACR_VALUES),
     )
 
 

@@ -20,6 +20,10 @@ SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
 ID_TOKEN_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid")
 # One factor, a password: no class of an assurance framework is claimed for it.
 ACR_PASSWORD = "urn:idp:acr:password"  # noqa: S105  # the name of a class
+# Two factors: a password, and something that the person has.
+ACR_TWO_FACTORS = "urn:idp:acr:mfa"
+# The strongest first.
+ACR_VALUES = (ACR_TWO_FACTORS, ACR_PASSWORD)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def document(issuer: str) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "code_challenge_methods_supported": list(pkce.METHODS),
         "prompt_values_supported": list(authorize.PROMPTS),
-        "acr_values_supported": [claims.ACR_PASSWORD],
+        "acr_values_supported": list(claims.ACR_VALUES),
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],
         "claim_types_supported": ["normal"],

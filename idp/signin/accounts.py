@@ -25,7 +25,12 @@ async def find(
 
 
 def chosen(signed_in: Sequence[SignedIn], attempt: Attempt, asked: AuthorizationRequest) -> SignedIn | None:
-    """The session that was chosen in this attempt, that the request hints at, or the only one that there is."""
+    """The session that was chosen in this attempt, that the request hints at, or the only one that there is.
+
+    None while somebody is in the middle of proving who they are: it is about them, whoever is signed in already.
+    """
+    if attempt.person is not None:
+        return None
     if attempt.session_id is not None:
         return _one(session for session in signed_in if session.sid == attempt.session_id)
     if asked.subject is not None:

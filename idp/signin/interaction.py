@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from idp.factors.proofs import DEMANDING
 from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
+from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.protocol.clients import Client
 from idp.protocol.grants.authorization_code import Code
 from idp.services import Services
+from idp.settings import REQUIRED
 from idp.signin import accounts, remembered
 from idp.signin.steps import Demand, Progress, Step, next_step
-from idp.store import attempts, consents, handles
+from idp.store import attempts, consents, credentials, handles
 from idp.store.attempts import Attempt
 from idp.store.db import Connection, Transaction
 from idp.store.ids import hash_of, new_id
@@ -51,17 +54,30 @@ class Interaction:
         """Whether the answer is a page, as form_post is, and this is a post: its reload would post again."""
         return self.asked.response_mode == FORM_POST and self.request.method == "POST"
 
+    @property
+    def two_factors_demanded(self) -> bool:
+        return self.services.settings.second_factor == REQUIRED or self.asked.asks_for_two_factors
+
+    @property
+    def proving(self) -> str | None:
+        """Whose second factor is asked for: who proved the first one here, or whose session lacks it."""
+        return self.attempt.person or (self.session.user_id if self.session else None)
+
     async def step(self, connection: Connection | None = None) -> Step:
         """What is next, by what the database says now."""
+        source = connection or self.services.database
         allowed: frozenset[str] = frozenset()
         if self.session is not None:
-            source = connection or self.services.database
             allowed = await consents.find(source, self.session.user_id, self.client.client_id)
+        two_factors = self.session is not None and self.session.authentication.acr == ACR_TWO_FACTORS
         progress = Progress(
             identified=bool(self.attempt.username),
             selectable=accounts.selectable(self.signed_in, self.session, self.attempt, self.asked),
             session_user=self.session.user_id if self.session else None,
             auth_time=self.session.authentication.auth_time if self.session else None,
+            two_factors=two_factors,
+            proving=self.attempt.person,
+            has_second=not two_factors and await self._has_second(source),
             allowed=allowed,
             consented_by=self.attempt.consented_by,
         )
@@ -69,9 +85,15 @@ class Interaction:
             subject=self.asked.subject,
             scope=frozenset(self.asked.scope),
             fresh_since=self.attempt.fresh_since,
+            two_factors=self.two_factors_demanded,
             ask_consent=CONSENT in self.asked.prompt,
         )
         return next_step(progress, demand)
+
+    async def _has_second(self, connection: Connection) -> bool:
+        if self.proving is None:
+            return False
+        return not (await credentials.enrolled(connection, self.proving)).isdisjoint(DEMANDING)
 
 
 async def restart(old: Interaction, typed: str | None = None) -> Response:

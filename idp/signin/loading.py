@@ -186,6 +186,7 @@ def _again(attempt: Attempt, username: str | None = None) -> str:
         "prompt": " ".join(asked.prompt) or None,
         "max_age": asked.max_age,
         "login_hint": username or asked.login_hint,
+        "acr_values": " ".join(asked.acr_values) or None,
     }
     return "/authorize?" + urlencode({name: value for name, value in parameters.items() if value is not None})
 

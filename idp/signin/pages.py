@@ -7,19 +7,22 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from idp import audit
 from idp.audit import Event
+from idp.factors import recovery, totp
 from idp.protocol import redirects, scopes
 from idp.protocol.authorize import CONSENT
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
 from idp.signin import accounts, remembered
 from idp.signin import interaction as dispatcher
-from idp.signin.authenticate import OTHER_PERSON, WRONG_PASSWORD, with_password
+from idp.signin.authenticate import WRONG_PASSWORD, with_password
 from idp.signin.interaction import MAX_USERNAME, Interaction
 from idp.signin.loading import DENIED, form_token, typed_name
+from idp.signin.proving import OTHER_PERSON
+from idp.signin.second import TOO_MANY, WRONG_CODE, setup
 from idp.signin.steps import Step
-from idp.store import attempts, consents, sessions
+from idp.store import attempts, consents, credentials, sessions, users
 from idp.store.db import Transaction
-from idp.web import answers, problems
+from idp.web import answers, problems, qr
 from idp.web import sessions as browser_sessions
 from idp.web.origin import origin_of
 from idp.web.pages import page
@@ -30,6 +33,17 @@ _WRONG = {
     "field": "password",
     "message": "The e-mail address or the password is not right. Check both and try again.",
 }
+_TOO_MANY = {
+    "summary": "Too many wrong codes",
+    "field": "password",
+    "message": "Enter your password again, and then a code that your app shows at that moment.",
+}
+_WRONG_CODE = {
+    "summary": "That did not work",
+    "field": "code",
+    "message": "The code is not right, or was used already. Wait for the next one and enter it.",
+}
+_PASSWORD_FAULTS = {WRONG_PASSWORD: _WRONG, TOO_MANY: _TOO_MANY}
 _NO_NAME = {
     "summary": "Who are you?",
     "field": "username",
@@ -78,12 +92,12 @@ async def identify(interaction: Interaction, form: Params) -> Response:
     """Who is signing in; a password manager may have filled the password as well."""
     username = typed_name(form)
     if username is None or len(username) > MAX_USERNAME:
-        await _save(interaction, username="", fault=NO_NAME)
+        await _save(interaction, username="", fault=NO_NAME, person=None, proofs=())
         return RedirectResponse(interaction.url, 303)
     password = form.get("password")
     if password is not None:
         return await with_password(interaction, username, password)
-    await _save(interaction, username=username, fault=None)
+    await _save(interaction, username=username, fault=None, person=None, proofs=())
     return RedirectResponse(interaction.url, 303)
 
 
@@ -100,7 +114,9 @@ async def select(interaction: Interaction, form: Params) -> Response:
     if session is None:
         return RedirectResponse(interaction.url, 303)
     services = interaction.services
-    attempt = replace(interaction.attempt, session_id=session.sid, username=session.email, fault=None)
+    attempt = replace(
+        interaction.attempt, session_id=session.sid, username=session.email, fault=None, person=None, proofs=()
+    )
     await browser_sessions.seen(services, session, services.clock())
     async with services.database.transaction() as transaction:
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=session))
@@ -130,7 +146,7 @@ async def consent(interaction: Interaction, form: Params) -> Response:
 async def switch(interaction: Interaction, _: Params) -> Response:
     """Not you? Then the session of this browser does not count for this attempt either."""
     now = interaction.services.clock()
-    await _save(interaction, username="", fault=None, fresh_since=now, session_id=None)
+    await _save(interaction, username="", fault=None, fresh_since=now, session_id=None, person=None, proofs=())
     return RedirectResponse(interaction.url, 303)
 
 
@@ -219,10 +235,52 @@ async def _password_page(interaction: Interaction) -> Response:
         "username": username,
         "person": {"name": known.name, "email": known.email} if known and returning else None,
         "forget_action": f"{interaction.url}/forget" if returning else None,
-        "error": _WRONG if interaction.attempt.fault == WRONG_PASSWORD else None,
+        "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or ""),
         "reason": f"{interaction.client.client_name} asks you to confirm that it is you." if confirming else None,
     }
     return page(interaction.request, "signin/password.html", context, form_action=None)
+
+
+async def _factor_page(interaction: Interaction) -> Response:
+    services, user_id = interaction.services, interaction.proving
+    assert user_id is not None  # noqa: S101  # the step is FACTOR only with one
+    devices = await credentials.of_person(services.database, services.sealer, user_id, totp.NAME)
+    codes = await credentials.of_person(services.database, services.sealer, user_id, recovery.NAME)
+    context = _common(interaction, Step.FACTOR) | {
+        "username": await _email_of(interaction),
+        "devices": [device.data["name"] for device in devices],
+        "locked": all(totp.is_locked(device.data) for device in devices),
+        "remaining": sum(recovery.remaining(code.data) for code in codes),
+        "error": _code_fault(interaction),
+    }
+    return page(interaction.request, "signin/factor.html", context, form_action=None)
+
+
+async def _enrol_page(interaction: Interaction) -> Response:
+    shown = setup(interaction)
+    email = await _email_of(interaction)
+    uri = totp.uri(shown.secret, email, interaction.services.settings.site_name)
+    context = _common(interaction, Step.ENROL) | {
+        "username": email,
+        "qr_code": qr.svg(uri),
+        "uri": uri,
+        "secret": totp.grouped(shown.secret),
+        "recovery_codes": shown.recovery_codes,
+        "why": f"{interaction.client.client_name} asks for a second step when you sign in."
+        if interaction.asked.asks_for_two_factors
+        else f"{interaction.services.settings.site_name} asks everybody for a second step when they sign in.",
+        "error": _code_fault(interaction),
+    }
+    return page(interaction.request, "signin/enrol.html", context, form_action=None)
+
+
+def _code_fault(interaction: Interaction) -> dict[str, str] | None:
+    return _WRONG_CODE if interaction.attempt.fault == WRONG_CODE else None
+
+
+async def _email_of(interaction: Interaction) -> str:
+    person = await users.find(interaction.services.database, interaction.proving or "")
+    return "" if person is None else person.email
 
 
 async def _consent_page(interaction: Interaction) -> Response:
@@ -254,5 +312,7 @@ _PAGES: dict[Step, Callable[[Interaction], Awaitable[Response]]] = {
     Step.SELECT: _select_page,
     Step.IDENTIFY: _identify_page,
     Step.PASSWORD: _password_page,
+    Step.FACTOR: _factor_page,
+    Step.ENROL: _enrol_page,
     Step.CONSENT: _consent_page,
 }

@@ -13,6 +13,8 @@ class Step(StrEnum):
     SELECT = "select"
     IDENTIFY = "identify"
     PASSWORD = "password"  # noqa: S105  # the name of a step
+    FACTOR = "factor"
+    ENROL = "enrol"
     CONSENT = "consent"
     DONE = "done"
 
@@ -22,7 +24,8 @@ class Progress:
     """What is known so far.
 
     `identified`: the attempt knows who is signing in. `session_user` and `auth_time`: the live session that
-    it is about.
+    it is about, and `two_factors` whether it began with two. `proving`: who has proved the first of two factors in this
+    attempt. `has_second`: that person, or the session's, has a second factor.
     `selectable`: there are sessions in this browser, and nobody said yet which of them it is about.
     `allowed`: what its person allowed this client before. `consented_by`: who allowed it in this very attempt.
     """
@@ -31,13 +34,18 @@ class Progress:
     selectable: bool
     session_user: str | None
     auth_time: datetime | None
+    two_factors: bool
+    proving: str | None
+    has_second: bool
     allowed: frozenset[str]
     consented_by: str | None
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What the client asks for. A session older than `fresh_since` does not count; `ask_consent` is prompt=consent.
+    """What the client and the policy ask for. A session older than `fresh_since` does not count.
+
+    `two_factors`: nothing less will do, whatever the person has. `ask_consent` is prompt=consent.
 
     `subject` is the only person who will do, where the client named one.
     """
@@ -45,20 +53,49 @@ class Demand:
     subject: str | None
     scope: frozenset[str]
     fresh_since: datetime | None
+    two_factors: bool
     ask_consent: bool
 
 
 def next_step(progress: Progress, demand: Demand) -> Step:
     if not _signed_in(progress, demand):
-        if progress.identified:
-            return Step.PASSWORD
-        return Step.SELECT if progress.selectable else Step.IDENTIFY
+        return _to_prove(progress, demand)
     if not _allowed(progress, demand):
         return Step.CONSENT
     return Step.DONE
 
 
+def _to_prove(progress: Progress, demand: Demand) -> Step:
+    if _second_is_missing(progress, demand):
+        if progress.has_second:
+            return Step.FACTOR
+        if progress.proving is not None:  # a session alone sets up nothing: its cookie may be in other hands
+            return Step.ENROL
+    if progress.identified:
+        return Step.PASSWORD
+    return Step.SELECT if progress.selectable else Step.IDENTIFY
+
+
+def _second_is_missing(progress: Progress, demand: Demand) -> bool:
+    """Whether the first factor was proved, here or when the session began, and the second one alone is missing."""
+    if not _two_are_needed(progress, demand):
+        return False
+    if progress.proving is not None:
+        return demand.subject in (None, progress.proving)
+    return _session_counts(progress, demand) and not progress.two_factors
+
+
+def _two_are_needed(progress: Progress, demand: Demand) -> bool:
+    return demand.two_factors or progress.has_second
+
+
 def _signed_in(progress: Progress, demand: Demand) -> bool:
+    if not _session_counts(progress, demand):
+        return False
+    return progress.two_factors or not _two_are_needed(progress, demand)
+
+
+def _session_counts(progress: Progress, demand: Demand) -> bool:
     if progress.session_user is None or progress.auth_time is None:
         return False
     if demand.subject is not None and demand.subject != progress.session_user:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, select
 
 from idp import quick_json
+from idp.factors.proofs import Proof
 from idp.protocol.clients import Client
 from idp.store import clients
 from idp.store.db import Connection, Effect, Statement, Transaction
@@ -18,10 +19,13 @@ from idp.store.tables import Attempt as AttemptRow
 from idp.store.tables import ClientRow, table_of
 
 PURPOSE = "username"
-TICKET = "ticket:2"  # the number changes with what is sealed, so that an old one opens no more
+TICKET = "ticket:3"  # the number changes with what is sealed, so that an old one opens no more
 _ATTEMPTS = table_of(AttemptRow)
 _CLIENTS = table_of(ClientRow)
-_MUTABLE = ("username", "fault", "fresh_since", "session_id", "consented_by", "done_at")
+_MUTABLE = (
+    *("username", "fault", "fresh_since", "session_id", "consented_by", "done_at"),
+    *("person", "proofs", "misses"),
+)
 _FIND = Statement(
     Effect.READ,
     select(*clients.COLUMNS, _ATTEMPTS.c.version, *(_ATTEMPTS.c[name] for name in _MUTABLE))
@@ -48,7 +52,8 @@ class Attempt:
     """One sign-in on its way. `request` is the judged authorization request; `url_part` names it in URLs.
 
     `username` is "" where nobody is to be expected. `session_id` is the session that began or was chosen
-    in it. `version` counts what was recorded: 0 where there is no row.
+    in it. Until then `person` is who has proved `proofs`, with so many `misses` among them. `version` counts what was
+    recorded: 0 where there is no row.
     """
 
     id: str
@@ -62,6 +67,9 @@ class Attempt:
     fault: str | None = None
     session_id: str | None = None
     consented_by: str | None = None
+    person: str | None = None
+    proofs: tuple[Proof, ...] = ()
+    misses: int = 0
     version: int = 0
     done_at: datetime | None = None
 
@@ -102,19 +110,25 @@ async def current(connection: Connection, sealer: Sealer, began: Attempt) -> tup
     if row.version is None:
         return clients.client_of(row), began
     username = None if row.username is None else sealer.unseal(row.username, PURPOSE, began.id).decode()
-    since = {name: getattr(row, name) for name in _MUTABLE} | {"username": username, "version": row.version}
+    since = {name: getattr(row, name) for name in _MUTABLE}
+    since |= {"username": username, "proofs": _proofs(row.proofs), "version": row.version}
     return clients.client_of(row), replace(began, **since)
 
 
 async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bool:
     """Records what may change; False where the attempt is done or somebody else recorded since it was read."""
     username = None if attempt.username is None else sealer.seal(attempt.username.encode(), PURPOSE, attempt.id)
+    proofs = [[proof.factor, proof.at.isoformat()] for proof in attempt.proofs] or None
     touched = await transaction.run(
         _SAVE,
-        **{name: getattr(attempt, name) for name in _MUTABLE} | {"username": username},
+        **{name: getattr(attempt, name) for name in _MUTABLE} | {"username": username, "proofs": proofs},
         id=attempt.id,
         version=1,
         expires_at=attempt.expires_at,
         before=attempt.version,
     )
     return touched == 1
+
+
+def _proofs(stored: list[list[str]] | None) -> tuple[Proof, ...]:
+    return tuple(Proof(factor, datetime.fromisoformat(at)) for factor, at in stored or ())

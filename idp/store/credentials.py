@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from idp import quick_json
+from idp.factors import password
 from idp.store.db import Connection, Effect, Statement, Transaction
 from idp.store.ids import new_id
 from idp.store.seal import Sealer
@@ -14,7 +15,7 @@ from idp.store.tables import Credential, User, table_of
 from idp.store.users import Person, canonical, person_of
 
 PURPOSE = "credential"
-PASSWORD = "password"  # noqa: S105  # the name of a factor
+PASSWORD = password.NAME
 _CREDENTIALS = table_of(Credential)
 _USERS = table_of(User)
 _FIND = Statement(
@@ -56,6 +57,23 @@ _REPLACE = Statement(
 )
 
 
+_ENROLLED = Statement(Effect.READ, select(_CREDENTIALS.c.factor).where(_CREDENTIALS.c.user_id == bindparam("user_id")))
+_OF_PERSON = Statement(
+    Effect.READ,
+    select(_CREDENTIALS)
+    .where(_CREDENTIALS.c.user_id == bindparam("user_id"), _CREDENTIALS.c.factor == bindparam("factor"))
+    .order_by(_CREDENTIALS.c.id),
+)
+_REMOVE = Statement(
+    Effect.REVOKE,
+    delete(_CREDENTIALS).where(
+        _CREDENTIALS.c.user_id == bindparam("user_id"),
+        _CREDENTIALS.c.factor == bindparam("factor"),
+        or_(_CREDENTIALS.c.id == bindparam("id"), bindparam("id", type_=_CREDENTIALS.c.id.type).is_(None)),
+    ),
+)
+
+
 @dataclass(frozen=True)
 class StoredFactor:
     """A person's factor; `data` is what its rule book wrote, `version` what a write must still find."""
@@ -63,6 +81,7 @@ class StoredFactor:
     id: str
     data: dict[str, Any]
     version: int
+    created_at: datetime | None = None
 
 
 async def find(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> StoredFactor | None:
@@ -88,22 +107,47 @@ async def find_with_person(
     return person, StoredFactor(row.factor_id, data, row.version)
 
 
+async def enrolled(connection: Connection, user_id: str) -> frozenset[str]:
+    """The names of the factors that a person has."""
+    return frozenset(row.factor for row in await connection.all(_ENROLLED, user_id=user_id))
+
+
+async def of_person(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> list[StoredFactor]:
+    """All that a person has of a factor, the oldest first."""
+    rows = await connection.all(_OF_PERSON, user_id=user_id, factor=factor)
+    return [
+        StoredFactor(row.id, quick_json.decode(sealer.unseal(row.data, PURPOSE, row.id)), row.version, row.created_at)
+        for row in rows
+    ]
+
+
+async def remove(transaction: Transaction, user_id: str, factor: str, credential_id: str | None = None) -> int:
+    """How many went: one, or all that the person has of this factor."""
+    return await transaction.run(_REMOVE, user_id=user_id, factor=factor, id=credential_id)
+
+
 async def unchanged(transaction: Transaction, stored: StoredFactor) -> bool:
     """Whether the factor is still what was read, and its person may sign in. Who changes that waits for us to end."""
     return await transaction.one(_STILL, id=stored.id, version=stored.version) is not None
 
 
 async def add(
-    transaction: Transaction, sealer: Sealer, user_id: str, factor: str, data: dict[str, Any], now: datetime
+    transaction: Transaction,
+    sealer: Sealer,
+    user_id: str,
+    factor: str,
+    data: dict[str, Any],
+    now: datetime,
+    lookup: str | None = None,
 ) -> bool:
-    """False where the person already has one of a factor that they can have once."""
+    """False where there is one with this `lookup`: by default, where the person already has this factor."""
     credential_id = new_id(now)
     row = await transaction.one(
         _ADD,
         id=credential_id,
         user_id=user_id,
         factor=factor,
-        lookup=_single(user_id, factor),
+        lookup=lookup or _single(user_id, factor),
         data=_sealed(sealer, credential_id, data),
         version=1,
         created_at=now,

@@ -40,7 +40,7 @@ _RENEW = Statement(
     .where(_SESSIONS.c.id == bindparam("of"), _SESSIONS.c.ended_at.is_(None))
     .values(
         cookie_hash=bindparam("new_hash"),
-        authenticated_at=bindparam("now"),
+        authenticated_at=bindparam("proved_at"),
         seen_at=bindparam("now"),
         expires_at=bindparam("until"),
         amr=bindparam("new_amr"),
@@ -92,17 +92,17 @@ async def user_of(connection: Connection, sid: str) -> str | None:
     return None if row is None else str(row.user_id)
 
 
-async def start(  # what a session is
-    transaction: Transaction, sid: str, secret: str, user_id: str, proof: Authentication, until: datetime
+async def start(
+    transaction: Transaction, secret: str, user_id: str, proof: Authentication, now: datetime, until: datetime
 ) -> None:
     await transaction.run(
         _START,
-        id=sid,
+        id=proof.sid,
         cookie_hash=hash_of(secret),
         user_id=user_id,
-        created_at=proof.auth_time,
+        created_at=now,
         authenticated_at=proof.auth_time,
-        seen_at=proof.auth_time,
+        seen_at=now,
         expires_at=until,
         amr=" ".join(proof.amr),
         acr=proof.acr,
@@ -110,13 +110,14 @@ async def start(  # what a session is
     )
 
 
-async def renew(transaction: Transaction, secret: str, proof: Authentication, until: datetime) -> bool:
+async def renew(transaction: Transaction, secret: str, proof: Authentication, now: datetime, until: datetime) -> bool:
     """The same session under a new secret, after its person proved again who they are. The old one opens nothing."""
     touched = await transaction.run(
         _RENEW,
         of=proof.sid,
         new_hash=hash_of(secret),
-        now=proof.auth_time,
+        proved_at=proof.auth_time,
+        now=now,
         until=until,
         new_amr=" ".join(proof.amr),
         new_acr=proof.acr,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, Index, LargeBinary, String, Table, Text, text
+from sqlalchemy import Column, DateTime, Dialect, Index, Integer, LargeBinary, String, Table, Text, text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
 
@@ -85,8 +85,8 @@ def _time(*, nullable: bool = False, index: bool = False) -> Any:  # SQLModel's 
     return Field(sa_column=Column(UtcTime, nullable=nullable, index=index))
 
 
-def _json() -> Any:  # SQLModel's Field is Any
-    return Field(sa_column=Column(Json, nullable=False))
+def _json(*, nullable: bool = False) -> Any:  # SQLModel's Field is Any
+    return Field(sa_column=Column(Json, nullable=nullable))
 
 
 def _sealed(purpose: str, *, nullable: bool = False) -> Any:  # SQLModel's Field is Any
@@ -215,7 +215,8 @@ class Attempt(SQLModel, table=True):
     """What has happened in one sign-in since it began; what it began with is sealed in its URL.
 
     A session older than `fresh_since` does not count for it; `session_id` is the session that began or was
-    chosen in it, and `consented_by` who allowed the app in it.
+    chosen in it, and `consented_by` who allowed the app in it. Until a session begins, `proofs` says what `person`
+    has proved, and `misses` counts their wrong codes.
     """
 
     __tablename__ = "attempts"
@@ -225,6 +226,9 @@ class Attempt(SQLModel, table=True):
     fresh_since: datetime | None = _time(nullable=True)
     session_id: str | None = None
     consented_by: str | None = None
+    person: str | None = None
+    proofs: list[list[str]] | None = _json(nullable=True)
+    misses: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     version: int
     expires_at: datetime = _time(index=True)
     done_at: datetime | None = _time(nullable=True)

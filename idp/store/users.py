@@ -28,6 +28,12 @@ _CREATE = Statement(
     ),
 )
 _BY_ID = Statement(Effect.READ, select(_USERS).where(_USERS.c.id == bindparam("id")))
+_LOCK = Statement(
+    Effect.READ,
+    select(_USERS)
+    .where(_USERS.c.id == bindparam("id"), _USERS.c.disabled_at.is_(None))
+    .with_for_update(key_share=True),
+)
 _BY_EMAIL = Statement(Effect.READ, select(_USERS).where(_USERS.c.email_canonical == bindparam("email")))
 _LIST = Statement(Effect.READ, select(_USERS).order_by(_USERS.c.email_canonical))
 _UPDATE = Statement(
@@ -131,6 +137,11 @@ async def create(
 
 async def find(connection: Connection, user_id: str) -> Person | None:
     return _person(await connection.one(_BY_ID, id=user_id))
+
+
+async def locked(transaction: Transaction, user_id: str) -> Person | None:
+    """A person who may sign in. Whoever proves, changes or disables something of theirs waits for this transaction."""
+    return _person(await transaction.one(_LOCK, id=user_id))
 
 
 async def find_by_email(connection: Connection, email: str) -> Person | None:

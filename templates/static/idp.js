@@ -36,6 +36,16 @@ all("[data-copy]", (button) => {
   };
 });
 
+// The sixth digit sends the code, once.
+all("[data-digits]", (field) => {
+  let done = false;
+  field.addEventListener("input", () => {
+    if (done || field.value.replace(/[ -]/g, "").length !== +field.dataset.digits) return;
+    done = true;
+    field.form.requestSubmit();
+  });
+});
+
 // A double click makes one request; a form that stays (cancelled, or back from the cache) can be sent again.
 const sent = new Set();
 addEventListener("submit", (event) => {

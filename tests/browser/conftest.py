@@ -93,7 +93,8 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     """A provider as it is in production, with the person Ana."""
     with running(tmp_path_factory.mktemp("browser"), name="Example sign-in") as provider:
         provider.create_user()
-        provider.create_user("ben@example.test", name="Ben Example")
+        for email, name in (("ben", "Ben"), ("cleo", "Cleo"), ("dora", "Dora")):
+            provider.create_user(f"{email}@example.test", name=f"{name} Example")
         yield provider
 
 

@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pyotp
 from playwright.sync_api import Page
 
+from idp.protocol.claims import ACR_TWO_FACTORS
 from tests.browser.conftest import App, Development, allow, name_oneself, press, sign_in
 from tests.provider import PASSWORD
 
 Way = Callable[[Page, App], None]
 SECOND = "ben@example.test", PASSWORD
+WITHOUT_DEVICE = "cleo@example.test", PASSWORD
+WITH_DEVICE = "dora@example.test", PASSWORD
 
 
 def identify(page: Page, app: App) -> None:
@@ -30,6 +34,39 @@ def password(page: Page, app: App) -> None:
 def wrong_password(page: Page, app: App) -> None:
     identify(page, app)
     sign_in(page, password="not the right one")
+
+
+def enrol(page: Page, app: App) -> None:
+    page.goto(app.url(acr_values=ACR_TWO_FACTORS))
+    sign_in(page, *WITHOUT_DEVICE)
+
+
+def wrong_first_code(page: Page, app: App) -> None:
+    enrol(page, app)
+    page.locator("#code").fill("000000")
+    press(page, "#continue")
+
+
+def factor(page: Page, app: App) -> None:
+    page.goto(app.url())
+    sign_in(page, *WITH_DEVICE)
+    if page.locator("#code").count() == 0:  # the first time
+        page.goto(app.url(acr_values=ACR_TWO_FACTORS))
+        page.locator("#password").fill(WITH_DEVICE[1])
+        press(page, "#continue")
+        secret = page.locator("#secret").inner_text().replace(" ", "")
+        page.locator("#code").fill(pyotp.TOTP(secret).now())
+        press(page, "#continue")
+        page.context.clear_cookies()
+        page.goto(app.url())
+        sign_in(page, *WITH_DEVICE)
+
+
+def wrong_code(page: Page, app: App) -> None:
+    factor(page, app)
+    page.locator("#code").press_sequentially("00000")
+    press(page, "#continue")
+    page.locator("summary").click()
 
 
 def consent(page: Page, app: App) -> None:
@@ -152,6 +189,10 @@ PAGES: dict[str, Way] = {
     "wrong password": wrong_password,
     "returning": returning,
     "confirming": confirming,
+    "enrol": enrol,
+    "wrong first code": wrong_first_code,
+    "factor": factor,
+    "wrong code": wrong_code,
     "consent": consent,
     "more consent": more_consent,
     "select": select,

@@ -218,9 +218,11 @@ def test_the_reference_of_an_error_can_be_copied(windows: Windows, app: App) -> 
 
 def test_the_whole_way_by_keyboard_alone(page: Page, app: App) -> None:
     page.goto(app.url(prompt="consent"))
-    page.keyboard.type(EMAIL)  # the field has the focus
+    page.locator("#username:focus").wait_for()  # a busy machine gives it some time after the page has loaded
+    page.keyboard.type(EMAIL)
     with page.expect_navigation():
         page.keyboard.press("Enter")
+    page.locator("#password:focus").wait_for()
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Tab")  # Show
     page.keyboard.press("Space")

@@ -21,7 +21,8 @@ STRUCTURE = """() => ({
     outside: [...document.body.children].filter((each) => !each.matches("main, header, footer, aside")).length,
     ids: [...document.querySelectorAll("[id]")].map((each) => each.id),
     unlabelled: [...document.querySelectorAll("input:not([type=hidden])")].filter(
-        (each) => ![...each.labels].some((label) => label.innerText.trim())).map((each) => each.id),
+        (each) => ![...each.labels].some(
+            (label) => (each.checkVisibility() ? label.innerText : label.textContent).trim())).map((each) => each.id),
     nameless: [...document.querySelectorAll("button, a")].filter((each) => !each.textContent.trim()).length,
     images: [...document.querySelectorAll("img:not([alt]), svg:not([aria-hidden]):not([role=img])")].length,
     placeholders: document.querySelectorAll("[placeholder]").length,

@@ -31,7 +31,8 @@ def weigh(context: BrowserContext, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["identify", "password", "wrong password", "returning", "consent", "home", "unknown page"]
+    "name",
+    ["identify", "password", "wrong password", "returning", "enrol", "factor", "consent", "home", "unknown page"],
 )
 def test_a_page_is_light(windows: Windows, app: App, name: str) -> None:
     page = windows.page()

@@ -168,3 +168,38 @@ def test_a_deleted_person_is_gone(provider: Provider) -> None:
     assert userinfo(provider, tokens["access_token"]).status_code == 401
     assert not may_sign_in(provider, client, "ed@example.test", PASSWORD)
     assert "ed@example.test" not in {each["email"] for each in provider.cli("user", "list")}
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("password1234", "tried first"),
+        ("qwertyuiopasdf", "easy to guess"),
+        ("Passwordpassword", "easy to guess"),
+        ("eve@example.test", "easy to guess"),
+        ("too short", "12 characters"),
+    ],
+)
+def test_pw_05_a_password_that_would_be_guessed_is_refused_with_the_reason(
+    provider: Provider, password: str, why: str
+) -> None:
+    """The attacker tries what people take when nobody stops them."""
+    done = provider.run("user", "create", "eve@example.test", "--password-stdin", stdin=password)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert why in done.stderr
+    assert password not in done.stderr
+
+
+def test_a_hash_that_is_none_creates_nobody(provider: Provider) -> None:
+    for given in ("plain text", "$2b$31$" + "a" * 53, "{}"):
+        done = provider.run("user", "create", "eve@example.test", "--password-hash-stdin", stdin=given)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("Error: That hash cannot be used: ")
+    assert provider.run("user", "show", "eve@example.test").returncode == 1
+
+
+def test_a_factor_that_nobody_has_is_reset_without_a_word(provider: Provider) -> None:
+    provider.create_user("finn@example.test")
+    assert [each["factor"] for each in provider.cli("user", "factors", "finn@example.test")] == ["password"]
+    assert provider.cli("user", "reset-factors", "finn@example.test")["email"] == "finn@example.test"
+    assert [each["factor"] for each in provider.cli("user", "factors", "finn@example.test")] == ["password"]

@@ -489,3 +489,13 @@ def test_any_issuer_is_taken_as_it_is_or_refused(issuer: str) -> None:
         return
     assert settings.issuer == issuer
     assert issuer.startswith(("https://", "http://"))
+
+
+@pytest.mark.parametrize("url", ["https://api.pwnedpasswords.com/range", "http://127.0.0.1:8080/range", ""])
+def test_the_breach_api_is_https_or_this_machine(url: str) -> None:
+    assert loaded(IDP_BREACH_API=url).breach_api == url
+
+
+@pytest.mark.parametrize("url", ["http://api.example.com/range", "api.example.com", "https://", "file:///etc/passwd"])
+def test_a_breach_api_that_others_could_read_is_refused(url: str) -> None:
+    assert "write an https URL" in refused({"IDP_ISSUER": ISSUER, "IDP_BREACH_API": url})

@@ -1,22 +1,28 @@
 """Passwords: any Unicode, never cut short, and hashed anew when what a hash costs is changed."""
 
+import base64
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import bcrypt
 import httpx2
 import pytest
 
 from idp.secret_keys import secret_keys
+from idp.services import Services
 from idp.settings import load
+from idp.store import credentials
 from idp.store.seal import Sealer
+from tests.oauth.wire import with_services
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, installed, pkce, running
 from tests.signin.conftest import App
 from tests.signin.reading import heading_of, path_of, post, query, step_of, token_of
 
 SPACED = "  twelve  spaces  "
 UNICODE = "Pass-\u00e9-\ufb01-\U0001f511-\u4e2d\u6587"
-LONGEST = "\u4e2d" * 256
+LONGEST = "".join(chr(0x4E00 + number * 7919 % 20000) for number in range(256))
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +175,39 @@ def test_pw_12_a_storm_of_sign_ins_is_told_to_come_back_and_keeps_out_of_the_way
         assert {answer.status_code for answer in answers} == {200, 503}
         assert provider.process is not None
         assert 19 in nices(provider.process.pid)
+
+
+FOREIGN = {
+    "bcrypt": bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode(),
+    "Django": "pbkdf2_sha256$1000$salt$"
+    + base64.b64encode(hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), b"salt", 1000)).decode(),
+    "SSHA": "{SSHA}"
+    + base64.b64encode(
+        hashlib.sha1(PASSWORD.encode() + b"saltsalt", usedforsecurity=False).digest() + b"saltsalt"
+    ).decode(),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_pw_01_who_comes_from_elsewhere_signs_in_with_the_old_password_and_gets_a_hash_of_ours(
+    provider: Provider, app: App, name: str
+) -> None:
+    """The attacker steals the database long after a move from a weaker system, and hopes for what is left of it."""
+    email = f"{name.lower()}@example.test"
+    provider.cli("user", "create", email, "--password-hash-stdin", stdin=FOREIGN[name] + "\n")
+    assert step_after(provider, app, email, PASSWORD + "x") == "password"
+    assert hash_of(provider, email) == FOREIGN[name]
+    assert step_after(provider, app, email, PASSWORD) == "consent"
+    assert hash_of(provider, email).startswith("$argon2id$")
+    assert step_after(provider, app, email, PASSWORD) == "consent"
+
+
+def hash_of(provider: Provider, email: str) -> str:
+    """The kept hash of a person's password."""
+
+    async def work(services: Services) -> str:
+        _, stored = await credentials.find_with_person(services.database, services.sealer, email, credentials.PASSWORD)
+        assert stored is not None
+        return str(stored.data["hash"])
+
+    return with_services(provider, work)

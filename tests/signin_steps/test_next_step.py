@@ -11,8 +11,17 @@ from idp.signin.steps import Demand, Progress, Step, next_step
 NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 STRANGER = Progress(
-    identified=False, selectable=False, session_user=None, auth_time=None, allowed=frozenset(), consented_by=None
+    identified=False,
+    selectable=False,
+    session_user=None,
+    auth_time=None,
+    two_factors=False,
+    proving=None,
+    has_second=False,
+    allowed=frozenset(),
+    consented_by=None,
 )
+NOTHING = Demand(subject=None, scope=frozenset(), fresh_since=None, two_factors=False, ask_consent=False)
 SIGNED_IN = replace(STRANGER, identified=True, session_user="ana", auth_time=NOW, allowed=frozenset({"openid"}))
 
 IDENTIFIED = (False, True)
@@ -36,6 +45,8 @@ CONSENTED_BY = (None, "ana", "bob")
 FRESH_SINCE = {"any age": None, "a fresh one": NOW}
 ASKS = (False, True)
 SCOPE = frozenset({"openid", "email"})
+# Whether the session began with two factors, who proved the first one, whether they have a second, whether two must be.
+SECONDS = tuple(itertools.product((False, True), (None, "ana"), (False, True), (False, True)))
 TABLE = [
     pytest.param(*row, id=", ".join(map(str, row)))
     for row in itertools.product(IDENTIFIED, SELECTABLE, SUBJECT, SESSIONS, ALLOWED, CONSENTED_BY, FRESH_SINCE, ASKS)
@@ -79,14 +90,22 @@ def test_az_10_az_12_and_co_02_the_next_step_of_every_combination(
 ) -> None:
     """Whoever skips, reorders, repeats or races a step finds the one that is missing."""
     user, auth_time = SESSIONS[session]
-    progress = Progress(identified, selectable, user, auth_time, ALLOWED[allowed], consented_by)
-    step = next_step(progress, Demand(subject, SCOPE, FRESH_SINCE[fresh_since], asks))
-    if not COUNTS[session, fresh_since] or subject == "bob":
-        assert step is (Step.PASSWORD if identified else Step.SELECT if selectable else Step.IDENTIFY)
-    elif not ENOUGH[allowed] or not ASKED[asks, consented_by]:
-        assert step is Step.CONSENT
-    else:
-        assert step is Step.DONE
+    counts = COUNTS[session, fresh_since] and subject != "bob"
+    for two_factors, proving, has_second, demanded in SECONDS:
+        progress = Progress(
+            *(identified, selectable, user, auth_time, two_factors, proving, has_second),
+            *(ALLOWED[allowed], consented_by),
+        )
+        step = next_step(progress, Demand(subject, SCOPE, FRESH_SINCE[fresh_since], demanded, asks))
+        needed = demanded or has_second
+        first_is_there = subject != "bob" if proving else counts and not two_factors
+        if counts and (two_factors or not needed):
+            done = ENOUGH[allowed] and ASKED[asks, consented_by]
+            assert step is (Step.DONE if done else Step.CONSENT)
+        elif needed and first_is_there and (has_second or proving):
+            assert step is (Step.FACTOR if has_second else Step.ENROL)
+        else:
+            assert step is (Step.PASSWORD if identified else Step.SELECT if selectable else Step.IDENTIFY)
 
 
 def test_the_table_is_whole() -> None:
@@ -96,13 +115,27 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize(
     ("progress", "demand", "step"),
     [
-        (STRANGER, Demand(None, SCOPE, None, ask_consent=False), Step.IDENTIFY),
-        (SIGNED_IN, Demand(None, frozenset({"openid"}), None, ask_consent=False), Step.DONE),
-        (SIGNED_IN, Demand(None, frozenset({"openid"}), NOW + MOMENT, ask_consent=False), Step.PASSWORD),
-        (SIGNED_IN, Demand(None, frozenset({"openid", "email"}), None, ask_consent=False), Step.CONSENT),
-        (SIGNED_IN, Demand(None, frozenset({"openid"}), None, ask_consent=True), Step.CONSENT),
+        (STRANGER, NOTHING, Step.IDENTIFY),
+        (SIGNED_IN, NOTHING, Step.DONE),
+        (SIGNED_IN, replace(NOTHING, fresh_since=NOW + MOMENT), Step.PASSWORD),
+        (SIGNED_IN, replace(NOTHING, scope=SCOPE), Step.CONSENT),
+        (SIGNED_IN, replace(NOTHING, ask_consent=True), Step.CONSENT),
+        (replace(STRANGER, identified=True, proving="ana", has_second=True), NOTHING, Step.FACTOR),
+        (replace(STRANGER, identified=True, proving="ana"), replace(NOTHING, two_factors=True), Step.ENROL),
+        (SIGNED_IN, replace(NOTHING, two_factors=True), Step.PASSWORD),
+        (replace(SIGNED_IN, has_second=True), NOTHING, Step.FACTOR),
+        (replace(SIGNED_IN, has_second=True, two_factors=True), NOTHING, Step.DONE),
+        (
+            replace(SIGNED_IN, has_second=True),
+            replace(NOTHING, two_factors=True, fresh_since=NOW + MOMENT),
+            Step.PASSWORD,
+        ),
     ],
-    ids=["a stranger", "single sign-on", "prompt=login", "a new scope", "prompt=consent"],
+    ids=[
+        *("a stranger", "single sign-on", "prompt=login", "a new scope", "prompt=consent"),
+        *("a code after the password", "a device to be set up", "stepping up without a device", "stepping up"),
+        *("single sign-on with two factors", "both anew"),
+    ],
 )
 def test_what_happens_to_whom(progress: Progress, demand: Demand, step: Step) -> None:
     assert next_step(progress, demand) is step
@@ -110,35 +143,47 @@ def test_what_happens_to_whom(progress: Progress, demand: Demand, step: Step) ->
 
 def test_az_12_a_consent_never_stands_in_for_a_sign_in() -> None:
     """What was allowed in this attempt, by whoever it was, proves nobody's identity."""
-    consented = Progress(True, False, None, None, SCOPE, "ana")
-    assert next_step(consented, Demand(None, SCOPE, None, ask_consent=True)) is Step.PASSWORD
+    consented = replace(STRANGER, identified=True, allowed=SCOPE, consented_by="ana")
+    assert next_step(consented, replace(NOTHING, scope=SCOPE, ask_consent=True)) is Step.PASSWORD
 
 
 @pytest.mark.parametrize(("user", "auth_time"), [("ana", None), (None, NOW)])
 def test_half_a_session_is_none(user: str | None, auth_time: datetime | None) -> None:
-    assert (
-        next_step(Progress(True, False, user, auth_time, SCOPE, user), Demand(None, SCOPE, None, ask_consent=False))
-        is Step.PASSWORD
-    )
+    half = replace(STRANGER, identified=True, session_user=user, auth_time=auth_time, allowed=SCOPE, two_factors=True)
+    assert next_step(half, replace(NOTHING, scope=SCOPE)) is Step.PASSWORD
 
 
 def test_co_02_the_consent_of_who_was_signed_in_before_is_not_that_of_who_is_now() -> None:
     """Somebody signs in over an attempt in which another person pressed Allow."""
-    allowed_by_bob = Progress(True, False, "ana", NOW, SCOPE, "bob")
-    assert next_step(allowed_by_bob, Demand(None, SCOPE, None, ask_consent=True)) is Step.CONSENT
+    allowed_by_bob = replace(SIGNED_IN, allowed=SCOPE, consented_by="bob")
+    assert next_step(allowed_by_bob, replace(NOTHING, scope=SCOPE, ask_consent=True)) is Step.CONSENT
 
 
 def test_co_02_consent_that_was_withdrawn_meanwhile_is_asked_for_again_though_it_was_given_in_this_attempt() -> None:
     """An app keeps a sign-in open while its person withdraws what was allowed in it, and then finishes it."""
-    withdrawn = Progress(True, False, "ana", NOW, frozenset(), "ana")
-    assert next_step(withdrawn, Demand(None, SCOPE, None, ask_consent=False)) is Step.CONSENT
+    withdrawn = replace(SIGNED_IN, allowed=frozenset(), consented_by="ana")
+    assert next_step(withdrawn, replace(NOTHING, scope=SCOPE)) is Step.CONSENT
+
+
+@pytest.mark.parametrize("demanded", [False, True])
+def test_mf_02_the_first_factor_alone_is_never_enough_where_two_are_needed(demanded: bool) -> None:
+    """The attacker knows the password, and posts, reloads or goes back in any order to be let in without the code."""
+    knows_it = replace(STRANGER, identified=True, proving="ana", has_second=not demanded, allowed=SCOPE)
+    for progress in (
+        knows_it,
+        replace(knows_it, session_user="ana", auth_time=NOW),
+        replace(knows_it, selectable=True),
+    ):
+        step = next_step(progress, replace(NOTHING, two_factors=demanded))
+        assert step is (Step.ENROL if demanded else Step.FACTOR)
 
 
 TIMES = st.one_of(st.none(), st.timedeltas(timedelta(-9), timedelta(9)).map(lambda offset: NOW + offset))
 SCOPES = st.frozensets(st.sampled_from(["openid", "email", "profile"]))
 PEOPLE = st.sampled_from([None, "ana", "bob"])
-PROGRESS = st.builds(Progress, st.booleans(), st.booleans(), PEOPLE, TIMES, SCOPES, PEOPLE)
-DEMAND = st.builds(Demand, PEOPLE, SCOPES, TIMES, st.booleans())
+BOTH = st.booleans()
+PROGRESS = st.builds(Progress, BOTH, BOTH, PEOPLE, TIMES, BOTH, PEOPLE, BOTH, SCOPES, PEOPLE)
+DEMAND = st.builds(Demand, PEOPLE, SCOPES, TIMES, BOTH, BOTH)
 
 
 @given(PROGRESS, DEMAND)
@@ -153,6 +198,7 @@ def test_co_02_a_code_is_never_given_without_a_fresh_session_and_everything_allo
         assert demand.scope <= progress.allowed
         assert demand.subject in (None, progress.session_user)
         assert not demand.ask_consent or progress.consented_by == progress.session_user
+        assert progress.two_factors or not (demand.two_factors or progress.has_second)
 
 
 @given(PROGRESS, DEMAND)
@@ -160,9 +206,10 @@ def test_the_same_facts_always_give_the_same_step_and_more_proof_never_goes_back
     progress: Progress, demand: Demand
 ) -> None:
     demand = replace(demand, subject=None if demand.subject is None else "ana")
-    order = [Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.CONSENT, Step.DONE]
-    signed_in = Progress(True, False, "ana", NOW + timedelta(days=10), progress.allowed, progress.consented_by)
-    consented = Progress(True, False, "ana", NOW + timedelta(days=10), progress.allowed | demand.scope, "ana")
+    order = [Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.ENROL, Step.FACTOR, Step.CONSENT, Step.DONE]
+    proved = {"identified": True, "session_user": "ana", "auth_time": NOW + timedelta(days=10), "two_factors": True}
+    signed_in = replace(progress, selectable=False, **proved)  # type: ignore[arg-type]
+    consented = replace(signed_in, allowed=progress.allowed | demand.scope, consented_by="ana")
     steps = [next_step(each, demand) for each in (progress, signed_in, consented)]
     assert steps == [next_step(each, demand) for each in (progress, signed_in, consented)]
     assert order.index(steps[1]) >= order.index(Step.CONSENT)

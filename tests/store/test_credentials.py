@@ -105,7 +105,7 @@ async def test_a_session_begun_while_the_password_changes_ends_with_the_others(w
             assert await credentials.unchanged(transaction, stored)
             judged.set()
             await asyncio.sleep(0.2)  # the other transaction would be over by now, if it did not have to wait
-            await sessions.start(transaction, "sid", "cookie", person, proof("sid"), NOW + HOUR)
+            await sessions.start(transaction, "cookie", person, proof("sid"), NOW, NOW + HOUR)
 
     async def change() -> None:
         await judged.wait()

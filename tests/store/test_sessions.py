@@ -99,7 +99,7 @@ async def test_ending_all_of_a_person_ends_nobody_elses(world: World, session: S
 async def renew(world: World, sid: str, cookie: str) -> bool:
     later = NOW + HOUR
     async with world.database.transaction() as transaction:
-        return await sessions.renew(transaction, cookie, proof(sid, later), later + 14 * DAY)
+        return await sessions.renew(transaction, cookie, proof(sid, later), later, later + 14 * DAY)
 
 
 async def test_se_08_a_renewed_session_has_a_new_cookie_and_the_old_one_is_dead(

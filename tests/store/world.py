@@ -76,7 +76,7 @@ class World:
     async def session(self, user_id: str, until: datetime = NOW + 14 * DAY) -> SessionOf:
         session = SessionOf(new_id(NOW), new_secret(), user_id)
         async with self.database.transaction() as transaction:
-            await sessions.start(transaction, session.sid, session.cookie, user_id, proof(session.sid), until)
+            await sessions.start(transaction, session.cookie, user_id, proof(session.sid), NOW, until)
         return session
 
     async def grant(self, session: SessionOf, client_id: str, *, offline: bool = False) -> str:

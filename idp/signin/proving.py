@@ -1,0 +1,141 @@
+"""A person proved a factor: the session begins, or the attempt remembers it until the next one is proved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from starlette.responses import Response
+
+from idp import audit
+from idp.audit import Event
+from idp.factors import proofs as evidence
+from idp.factors.proofs import MULTIPLE, Proof
+from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS, Authentication
+from idp.signin import accounts, ending, remembered
+from idp.signin import interaction as dispatcher
+from idp.signin.interaction import Interaction
+from idp.store import credentials, sessions
+from idp.store.attempts import Attempt
+from idp.store.db import Transaction
+from idp.store.ids import new_id, new_secret
+from idp.store.sessions import SignedIn
+from idp.store.users import Person
+from idp.web import sessions as browser_sessions
+from idp.web.origin import note, origin_of
+
+OTHER_PERSON = "other_person"  # a fault: the app waits for another one
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What came of it: a session where one began, and the app's code where nothing is left to ask."""
+
+    interaction: Interaction
+    session: SignedIn | None
+    code: str | None
+
+
+async def proved(
+    transaction: Transaction,
+    interaction: Interaction,
+    person: Person,
+    proofs: tuple[Proof, ...],
+    now: datetime,
+    basis: Authentication | None = None,
+) -> Proved:
+    """In the transaction in which the newest of `proofs` was found right.
+
+    `basis` is how the session began to which they are added; without one they stand for themselves.
+    """
+    proof = _authentication(proofs, basis)
+    enough = await _is_enough(transaction, interaction, person, proof)
+    await _record(transaction, interaction, person, proofs[-1].factor, proof, enough=enough)
+    attempt = _went_on(interaction, person)
+    if not enough:
+        return await _remember(transaction, replace(interaction, attempt=attempt, session=None), person, proofs)
+    session = await _begin_session(transaction, interaction, person, proof, now)
+    attempt = replace(attempt, session_id=session.sid, person=None, proofs=())
+    interaction = replace(interaction, attempt=attempt, session=session)
+    return Proved(interaction, session, await dispatcher.settle(transaction, interaction))
+
+
+def answered(found: Proved) -> Response:
+    """After the transaction: the cookies of a session that began, and the next page or the way back to the app."""
+    interaction, session = found.interaction, found.session
+    response = dispatcher.proceed(interaction, found.code)
+    if session is not None:
+        note(interaction.request, user_id=session.user_id)
+        browser_sessions.write(response, interaction.services, accounts.first(session, interaction.signed_in))
+        remembered.remember(response, interaction.services, interaction.browser, session.user_id)
+    return response
+
+
+def _authentication(proofs: Sequence[Proof], basis: Authentication | None) -> Authentication:
+    """As old as the oldest proof that counts, so that a session never looks fresher than it is."""
+    amr = evidence.amr(proofs, basis.amr if basis else ())
+    times = [each.at for each in proofs] + ([basis.auth_time] if basis else [])
+    acr = ACR_TWO_FACTORS if MULTIPLE in amr else ACR_PASSWORD
+    return Authentication(new_id(max(times)), min(times), amr, acr)
+
+
+async def _is_enough(transaction: Transaction, interaction: Interaction, person: Person, proof: Authentication) -> bool:
+    """Whether no second factor is missing, as the database says at this moment."""
+    if proof.acr == ACR_TWO_FACTORS:
+        return True
+    if interaction.two_factors_demanded:
+        return False
+    return (await credentials.enrolled(transaction, person.id)).isdisjoint(evidence.DEMANDING)
+
+
+def _went_on(interaction: Interaction, person: Person) -> Attempt:
+    if interaction.asked.subject in (None, person.id):
+        return replace(interaction.attempt, username=interaction.attempt.username or person.email, fault=None, misses=0)
+    return replace(interaction.attempt, username="", fault=OTHER_PERSON, misses=0)
+
+
+async def _remember(
+    transaction: Transaction, interaction: Interaction, person: Person, proofs: tuple[Proof, ...]
+) -> Proved:
+    attempt = interaction.attempt
+    if attempt.fault is None:
+        attempt = replace(attempt, person=person.id, proofs=proofs, session_id=None)
+    interaction = replace(interaction, attempt=attempt)
+    return Proved(interaction, None, await dispatcher.settle(transaction, interaction))
+
+
+async def _record(
+    transaction: Transaction,
+    interaction: Interaction,
+    person: Person,
+    factor: str,
+    proof: Authentication,
+    *,
+    enough: bool,
+) -> None:
+    about = {"session_id": proof.sid, "amr": " ".join(proof.amr)} if enough else {}
+    await audit.record(
+        transaction,
+        interaction.services,
+        Event.SIGN_IN_SUCCEEDED if enough else Event.FACTOR_ACCEPTED,
+        origin_of(interaction.request),
+        subject=person.subject,
+        client_id=interaction.client.client_id,
+        factor=factor,
+        **about,
+    )
+
+
+async def _begin_session(
+    transaction: Transaction, interaction: Interaction, person: Person, proof: Authentication, now: datetime
+) -> SignedIn:
+    """A new session, or the person's own one in this browser under a new secret."""
+    secret = new_secret()
+    until = now + interaction.services.settings.session_absolute_lifetime
+    own = next((session for session in interaction.signed_in if session.user_id == person.id), None)
+    renewed = None if own is None else replace(proof, sid=own.sid)
+    if renewed is not None and await sessions.renew(transaction, secret, renewed, now, until):
+        return SignedIn(renewed.sid, person.id, person.email, person.name, renewed, now, secret)
+    if own is None and len(interaction.signed_in) >= browser_sessions.MOST:
+        await ending.end(transaction, interaction.services, interaction.request, interaction.signed_in[-1], now)
+    await sessions.start(transaction, secret, person.id, proof, now, until)
+    return SignedIn(proof.sid, person.id, person.email, person.name, proof, now, secret)

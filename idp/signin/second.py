@@ -1,0 +1,166 @@
+"""The second factor: a code of an authenticator app, a recovery code, or setting both up where there is neither."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from idp import audit
+from idp.audit import Event
+from idp.factors import recovery, totp
+from idp.factors.proofs import Proof
+from idp.protocol.claims import Authentication
+from idp.protocol.params import Params
+from idp.services import Services
+from idp.signin import interaction as dispatcher
+from idp.signin import proving
+from idp.signin.interaction import Interaction
+from idp.signin.steps import Step
+from idp.store import credentials, sessions, users
+from idp.store.db import Transaction
+from idp.store.ids import hash_of
+from idp.store.users import Person
+from idp.web.origin import origin_of
+
+WRONG_CODE = "wrong_code"  # faults
+TOO_MANY = "too_many_codes"
+MOST_MISSES = 5  # in one sign-in; how many there may be in all is the factor's own matter
+
+# What each method makes of its data and of what was typed: new data where that was right.
+_VERIFY: Mapping[str, Callable[[dict[str, Any], str, datetime], dict[str, Any] | None]] = {
+    totp.NAME: totp.verify,
+    recovery.NAME: lambda data, typed, _: recovery.verify(data, typed),
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a person who sets up an authenticator app is shown: the same at each reload, and in no other sign-in."""
+
+    secret: str
+    recovery_codes: list[str]
+
+
+async def factor(interaction: Interaction, form: Params) -> Response:
+    """A code of one of the person's own devices, or of their recovery codes."""
+    method, user_id = form.get("method") or "", interaction.proving
+    if method not in _VERIFY or user_id is None or await interaction.step() is not Step.FACTOR:
+        return RedirectResponse(interaction.url, 303)
+    services, now = interaction.services, interaction.services.clock()
+    async with services.database.transaction() as transaction:
+        person = await users.locked(transaction, user_id)
+        if person is None:
+            return RedirectResponse(interaction.url, 303)
+        if not await _is_right(transaction, services, person, method, form.get("code") or "", now):
+            return await _miss(transaction, interaction, person, method)
+        found = await _proved(transaction, interaction, person, method, now)
+    return proving.answered(found)
+
+
+async def enrol(interaction: Interaction, form: Params) -> Response:
+    """The first code of a new device: from here on it counts, and so do the recovery codes that were shown with it."""
+    user_id = interaction.proving
+    if user_id is None or await interaction.step() is not Step.ENROL:
+        return RedirectResponse(interaction.url, 303)
+    services, now = interaction.services, interaction.services.clock()
+    shown = setup(interaction)
+    device = totp.verify(totp.device(shown.secret, totp.name_of(form.get("name"))), form.get("code") or "", now)
+    async with services.database.transaction() as transaction:
+        person = await users.locked(transaction, user_id)
+        if device is None or person is None:
+            attempt = replace(interaction.attempt, fault=WRONG_CODE)
+            code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+            return dispatcher.proceed(interaction, code)
+        await _enrol(transaction, interaction, person, shown, device, now)
+        found = await _proved(transaction, interaction, person, totp.NAME, now)
+    return proving.answered(found)
+
+
+def setup(interaction: Interaction) -> Setup:
+    """Nothing of it is stored before it is confirmed, so that nothing abandoned stays behind."""
+    key = interaction.services.sealer.subkey("enrolment")
+
+    def derived(what: str, size: int) -> bytes:
+        name = f"{what}:{interaction.attempt.id}:{interaction.proving}"
+        return hmac.digest(key, name.encode(), hashlib.sha256)[:size]
+
+    codes = [recovery.code(derived(f"recovery {number}", recovery.CODE_BYTES)) for number in range(recovery.COUNT)]
+    return Setup(totp.secret(derived("totp", totp.SECRET_BYTES)), codes)
+
+
+async def _is_right(
+    transaction: Transaction, services: Services, person: Person, method: str, typed: str, now: datetime
+) -> bool:
+    """Writes back what the right device or code became; where none is right, that it was tried."""
+    found = await credentials.of_person(transaction, services.sealer, person.id, method)
+    for stored in found:
+        new = _VERIFY[method](stored.data, typed, now)
+        if new is not None:
+            return await credentials.replace(transaction, services.sealer, stored, new, now)
+    for stored in found if method == totp.NAME else ():
+        await credentials.replace(transaction, services.sealer, stored, totp.missed(stored.data), now)
+    return False
+
+
+async def _miss(transaction: Transaction, interaction: Interaction, person: Person, method: str) -> Response:
+    """After a few of them the first factor is asked for again."""
+    await audit.record(
+        transaction,
+        interaction.services,
+        Event.SIGN_IN_FAILED,
+        origin_of(interaction.request),
+        subject=person.subject,
+        client_id=interaction.client.client_id,
+        factor=method,
+    )
+    attempt = replace(interaction.attempt, misses=interaction.attempt.misses + 1, fault=WRONG_CODE)
+    if attempt.misses >= MOST_MISSES:
+        since = interaction.services.clock()
+        attempt = replace(
+            attempt, person=None, proofs=(), misses=0, fault=TOO_MANY, username=person.email, fresh_since=since
+        )
+    code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=None))
+    return dispatcher.proceed(interaction, code)
+
+
+async def _enrol(
+    transaction: Transaction,
+    interaction: Interaction,
+    person: Person,
+    shown: Setup,
+    device: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Sessions that began without the second factor end, so that nobody is in by less."""
+    services = interaction.services
+    transaction.durable()
+    lookup = f"{totp.NAME}:{hash_of(shown.secret)}"
+    if not await credentials.add(transaction, services.sealer, person.id, totp.NAME, device, now, lookup):
+        return  # another request of the same page was faster
+    await credentials.remove(transaction, person.id, recovery.NAME)
+    codes = recovery.data(shown.recovery_codes)
+    await credentials.add(transaction, services.sealer, person.id, recovery.NAME, codes, now)
+    await sessions.end_all_of(transaction, person.id, now)
+    await audit.record(
+        transaction,
+        services,
+        Event.FACTOR_ENROLLED,
+        origin_of(interaction.request),
+        subject=person.subject,
+        client_id=interaction.client.client_id,
+        factor=totp.NAME,
+    )
+
+
+async def _proved(
+    transaction: Transaction, interaction: Interaction, person: Person, method: str, now: datetime
+) -> proving.Proved:
+    basis: Authentication | None = None
+    if interaction.attempt.person is None and interaction.session is not None:
+        basis = interaction.session.authentication
+    proofs = (*interaction.attempt.proofs, Proof(method, now))
+    return await proving.proved(transaction, interaction, person, proofs, now, basis)

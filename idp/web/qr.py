@@ -1,0 +1,13 @@
+"""A QR code as a part of a page: inline SVG without a style, so that the strict policy lets it through."""
+
+import segno
+
+
+def svg(text: str) -> str:
+    """Markup of numbers alone: the text is in the pattern. Black on white with a quiet zone, as cameras need it.
+
+    What it is, the element around it says.
+    """
+    code = segno.make(text, error="m", micro=False)
+    drawn = code.svg_inline(scale=5, border=4, dark="#000", light="#fff", omitsize=True, svgclass="qr", lineclass=None)
+    return str(drawn).replace("<svg ", '<svg aria-hidden="true" ', 1)
