@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from idp import audit
 from idp.audit import Event
 from idp.factors import recovery, totp
-from idp.factors.proofs import Proof
+from idp.factors.proofs import DEMANDING, Proof
 from idp.protocol.claims import Authentication
 from idp.protocol.params import Params
 from idp.services import Services
@@ -71,7 +71,9 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
     device = totp.verify(totp.device(shown.secret, totp.name_of(form.get("name"))), form.get("code") or "", now)
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
-        if device is None or person is None:
+        if person is None or await _has_one(transaction, person):  # meanwhile, perhaps by the person themselves
+            return RedirectResponse(interaction.url, 303)
+        if device is None:
             attempt = replace(interaction.attempt, fault=WRONG_CODE)
             code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
             return dispatcher.proceed(interaction, code)
@@ -90,6 +92,11 @@ def setup(interaction: Interaction) -> Setup:
 
     codes = [recovery.code(derived(f"recovery {number}", recovery.CODE_BYTES)) for number in range(recovery.COUNT)]
     return Setup(totp.secret(derived("totp", totp.SECRET_BYTES)), codes)
+
+
+async def _has_one(transaction: Transaction, person: Person) -> bool:
+    """Under the lock on the person: of several who set up a device at once, one does."""
+    return not (await credentials.enrolled(transaction, person.id)).isdisjoint(DEMANDING)
 
 
 async def _is_right(
@@ -139,8 +146,7 @@ async def _enrol(
     services = interaction.services
     transaction.durable()
     lookup = f"{totp.NAME}:{hash_of(shown.secret)}"
-    if not await credentials.add(transaction, services.sealer, person.id, totp.NAME, device, now, lookup):
-        return  # another request of the same page was faster
+    await credentials.add(transaction, services.sealer, person.id, totp.NAME, device, now, lookup)
     await credentials.remove(transaction, person.id, recovery.NAME)
     codes = recovery.data(shown.recovery_codes)
     await credentials.add(transaction, services.sealer, person.id, recovery.NAME, codes, now)

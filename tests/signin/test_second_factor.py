@@ -446,3 +446,17 @@ def test_lg_02_no_secret_of_a_second_factor_is_written_anywhere(strict: Provider
         "not-a-code-canary",
     ):
         assert canary.encode() not in written
+
+
+def test_mf_07_of_several_who_set_up_a_device_at_once_one_does(strict: Provider, billing: App) -> None:
+    """The attacker, who has the password, waits on the page that sets up a device until its owner has set up hers."""
+    browsers = [Browser(strict.issuer) for _ in range(6)]
+    for browser in browsers:
+        with_password(browser, billing.url())
+        assert step_of(browser) == "enrol"
+    codes = [Device(secret_of(browser)).code() for browser in browsers]
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda pair: pair[0].submit(action="/enrol", code=pair[1]), zip(browsers, codes, strict=True)))
+    assert sorted(str(step_of(browser)) for browser in browsers) == ["consent", *["factor"] * 5]
+    assert [each["factor"] for each in strict.cli("user", "factors", EMAIL)] == ["password", "totp", "recovery"]
+    assert count(strict, SESSIONS) == 1
