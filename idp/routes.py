@@ -34,7 +34,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/authorize", authorize(begin), methods=["GET", "POST"]),
     Route("/authorize/{request}", stored(begin)),
     Route("/signin/{attempt}", shown(pages.show)),
-    Route("/signin/{attempt}/step", shown(pages.step, over=pages.step_of_none)),
+    Route("/signin/{attempt}/step", shown(pages.step, pages.step_of_none, pages.step_elsewhere)),
     Route("/signin/{attempt}/select", posted(pages.select), methods=["POST"]),
     Route("/signin/{attempt}/factor", posted(second.factor), methods=["POST"]),
     Route("/signin/{attempt}/enrol", posted(second.enrol), methods=["POST"]),

@@ -31,6 +31,7 @@ DENIED = "denied"  # a decision that its page has yet to tell the app
 SHORTEST_TICKET = 100  # a handle is shorter
 
 Show = Callable[[Interaction], Awaitable[Response]]
+Begin = Callable[[Attempt], Response]
 Act = Callable[[Interaction, Params], Awaitable[Response]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -49,16 +50,16 @@ class Elsewhere(Exception):  # not an error: another page instead
     attempt: Attempt
 
 
-def shown(show: Show, over: Show = dispatcher.restart) -> Endpoint:
-    """A GET of an attempt; `over` answers where it is done or expired."""
+def shown(show: Show, over: Show = dispatcher.restart, elsewhere: Begin | None = None) -> Endpoint:
+    """A GET of an attempt; `over` answers where it is done or expired, `elsewhere` where it is another browser's."""
 
     async def endpoint(request: Request) -> Response:
         try:
             interaction = await load(request)
         except Halt as halt:
             return _halted(request, halt.problem)
-        except Elsewhere as elsewhere:
-            return RedirectResponse(_again(elsewhere.attempt), 303)
+        except Elsewhere as another:
+            return (elsewhere or _begin_again)(another.attempt)
         return await (over if is_over(interaction) else show)(interaction)
 
     return endpoint
@@ -168,6 +169,10 @@ def _browser(request: Request, services: Services, attempt: Attempt) -> str:
     if not hmac.compare_digest(hash_of(browser), attempt.browser_hash):
         raise Elsewhere(attempt)
     return browser
+
+
+def _begin_again(attempt: Attempt) -> Response:
+    return RedirectResponse(_again(attempt), 303)
 
 
 def _again(attempt: Attempt, username: str | None = None) -> str:

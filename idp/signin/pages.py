@@ -21,6 +21,7 @@ from idp.signin.proving import OTHER_PERSON
 from idp.signin.second import TOO_MANY, WRONG_CODE, setup
 from idp.signin.steps import Step
 from idp.store import attempts, consents, credentials, sessions, users
+from idp.store.attempts import Attempt
 from idp.store.db import Transaction
 from idp.web import answers, problems, qr
 from idp.web import sessions as browser_sessions
@@ -85,6 +86,11 @@ async def step(interaction: Interaction) -> Response:
 
 async def step_of_none(_: Interaction) -> Response:
     """The attempt is over: nothing is begun or given until its page itself is asked for."""
+    return JSONResponse({"step": None})
+
+
+def step_elsewhere(_: Attempt) -> Response:
+    """Another tab replaced the cookie: nor here, where a script would follow the app's code to the app."""
     return JSONResponse({"step": None})
 
 

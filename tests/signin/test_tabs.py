@@ -9,6 +9,7 @@ import pytest
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, forms, pkce, redeem
 from tests.signin.conftest import App
 from tests.signin.reading import (
+    CODES,
     SESSIONS,
     count,
     heading_of,
@@ -156,7 +157,19 @@ def test_where_another_browser_begins_anew_it_repeats_the_request(
     location = other.http.get(path_of(browser)).headers["location"]
     sent, repeated = parse_qs(urlsplit(asked).query), parse_qs(urlsplit(location).query)
     assert repeated == sent | {"response_mode": ["query"]}
-    assert other.http.get(f"{path_of(browser)}/step").headers["location"] == location
+
+
+def test_a_script_that_asks_for_the_step_of_another_cookies_sign_in_gets_no_code(
+    provider: Provider, browser: Browser, app: App
+) -> None:
+    """Its page would follow the redirect to the app, be stopped by its policy, and wait for ever."""
+    browser.open(app.url())
+    other = Browser(provider.issuer)
+    other.sign_in(app.url())
+    codes = count(provider, CODES)
+    answer = other.http.get(f"{path_of(browser)}/step")
+    assert (answer.status_code, answer.json()) == (200, {"step": None})
+    assert count(provider, CODES) == codes
 
 
 def test_ten_tabs_opened_at_once_in_a_fresh_browser_each_finish(provider: Provider, app: App) -> None:
