@@ -29,6 +29,8 @@ class PasswordHashing(Protocol):
 
     async def verify(self, encoded: str | None, plain: str) -> bool: ...
 
+    async def run(self, work: Callable[[], T]) -> T: ...
+
     def outdated(self, encoded: str) -> bool: ...
 
     def close(self) -> None: ...
@@ -45,13 +47,13 @@ class PasswordPool:
 
     async def hash(self, plain: str) -> str:
         salt = secrets.token_bytes(password.SALT_BYTES)
-        return await self._run(lambda: password.hash_password(plain, self._cost, salt))
+        return await self.run(lambda: password.hash_password(plain, self._cost, salt))
 
     async def verify(self, encoded: str | None, plain: str) -> bool:
         """Whether it is the password. Every no takes the same work, also where there is no hash or a cheaper one."""
         if password.is_too_long(plain):
             return False
-        right = await self._run(lambda: self._verify(encoded or self._decoy, plain))
+        right = await self.run(lambda: self._verify(encoded or self._decoy, plain))
         return right and encoded is not None
 
     def _verify(self, encoded: str, plain: str) -> bool:
@@ -67,7 +69,8 @@ class PasswordPool:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
+        """What else takes long about a password, in the same threads. Raises Overloaded."""
         if self._places <= 0:
             message = "too many passwords are being checked"
             raise Overloaded(message)

@@ -217,7 +217,7 @@ class Settings(BaseSettings):
     def _breach_api_is_a_url(cls, value: str) -> str:
         parts = urlsplit(value)
         safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
-        if value and not (safe and parts.hostname):
+        if value and (not safe or not parts.hostname or re.search(r"[\s?#]", value)):
             message = "write an https URL, such as https://api.pwnedpasswords.com/range"
             raise ValueError(message)
         return value

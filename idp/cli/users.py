@@ -74,15 +74,15 @@ def create(
 ) -> None:
     """Create a person."""
     claims = _without_empty(_claims(pairs, name))
-    given = _read_password() if password_stdin or password_hash_stdin else None
+    given = _given(password_stdin=password_stdin, password_hash_stdin=password_hash_stdin)
     new = _New(email, claims, given, password_hash_stdin, verified)
     show(_record(with_services(lambda services: _create(services, new))), as_json=as_json)
 
 
 async def _create(services: Services, new: _New) -> Person:
-    about = (new.email, str(new.claims.get("name", "")))
     encoded = None
     if new.password is not None:
+        about = new_passwords.about(new.email, new.claims)
         encoded = await _encoded(services, new.password, about, is_hash=new.is_hash)
     now = services.clock()
     async with services.database.transaction() as transaction:
@@ -149,11 +149,13 @@ def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) ->
 @json_option
 def set_password(who: str, *, password_stdin: bool, password_hash_stdin: bool, as_json: bool) -> None:
     """Set a person's password. Their sessions and tokens end."""
-    given = _read_password() if password_stdin or password_hash_stdin else _ask_password()
+    given = _given(password_stdin=password_stdin, password_hash_stdin=password_hash_stdin)
+    plain_or_hash = _ask_password() if given is None else given
 
     async def work(services: Services) -> Person:
         person = await find_person(services, who)
-        encoded = await _encoded(services, given, (person.email, person.name), is_hash=password_hash_stdin)
+        about = new_passwords.about(person.email, person.claims)
+        encoded = await _encoded(services, plain_or_hash, about, is_hash=password_hash_stdin)
         await _replace_password(services, person, encoded)
         return person
 
@@ -288,6 +290,12 @@ async def find_person(services: Services, who: str) -> Person:
     return person
 
 
+def _given(*, password_stdin: bool, password_hash_stdin: bool) -> str | None:
+    if password_stdin and password_hash_stdin:
+        raise click.UsageError("Standard input is read once: give the password or its hash.")
+    return _read_password() if password_stdin or password_hash_stdin else None
+
+
 def _read_password() -> str:
     """Exactly one newline at the end is dropped: it is the shell's, all else is the person's."""
     try:
@@ -311,7 +319,7 @@ async def _encoded(services: Services, given: str, about: Sequence[str], *, is_h
     except UnknownHash as error:
         fail(f"That hash cannot be used: {error}.")
     except UnacceptablePassword as error:
-        fail(f"That password cannot be used: {error}.")
+        fail(str(error))
     return await services.hashing.hash(given)
 
 

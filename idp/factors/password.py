@@ -1,5 +1,6 @@
 """Passwords: argon2id, any Unicode, never trimmed (OWASP password storage: 19 MiB, two passes, one lane)."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -11,7 +12,15 @@ from idp.factors.foreign_hashes import UnknownHash
 
 SALT_BYTES = 16
 _LEAST_MEMORY = 8  # KiB, for one lane (RFC 9106 section 3.1)
-_MOST_WORK, _MOST_LANES = 1024 * 1024, 16  # KiB times passes
+# What an argon2 hash of another system may take: KiB, KiB times passes, and lanes.
+_MOST_MEMORY, _MOST_WORK, _MOST_LANES = 256 * 1024, 1024 * 1024, 16
+_ARGON2 = "$argon2"
+# Salt and hash have 8 and 16 bytes at least (RFC 9106 section 3.1), and their base64 is whole.
+_BASE64 = "(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?"
+_ARGON2_SHAPE = re.compile(
+    r"\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=[0-9]{1,10},t=[0-9]{1,10},p=[0-9]{1,3}"
+    rf"\$(?=[^$]{{11,86}}\$){_BASE64}\$(?=[^$]{{22,86}}$){_BASE64}"
+)
 MIN_LENGTH = 12
 MAX_LENGTH = 256
 NAME = "password"
@@ -19,7 +28,7 @@ AMR = "pwd"  # RFC 8176
 
 
 class UnacceptablePassword(Exception):
-    """A new password that breaks a rule; the text says which."""
+    """A new password that breaks a rule; the text tells its person, in a sentence, why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +47,39 @@ def normalized(password: str) -> bytes:
 
 def check_new(password: str, least: int = MIN_LENGTH) -> None:
     """The rules for a password that is being set: a length, and nothing about its composition."""
-    if len(unicodedata.normalize("NFKC", password)) < least:
-        message = f"a password needs at least {least} characters"
-        raise UnacceptablePassword(message)
     if len(password) > MAX_LENGTH:
-        message = f"a password has at most {MAX_LENGTH} characters"
+        message = f"That password is too long: take at most {MAX_LENGTH} characters."
+        raise UnacceptablePassword(message)
+    # As it is typed too: NFKC makes 18 characters of one Arabic sign.
+    if min(len(password), len(unicodedata.normalize("NFKC", password))) < least:
+        message = f"That password is too short: take at least {least} characters, such as four or five words."
         raise UnacceptablePassword(message)
 
 
 def acceptable_hash(text: str) -> str:
     """A hash that another system made, as it is kept. Raises UnknownHash."""
-    cleaned = text.strip()
-    if cleaned.startswith("{") and '"' in cleaned:
-        return foreign_hashes.of_keycloak(cleaned)
-    if not cleaned.startswith("$argon2"):
-        foreign_hashes.check(cleaned)
-        return cleaned
-    try:
-        found = extract_parameters(cleaned)
-    except InvalidHashError:
+    encoded = text.strip()
+    if encoded.startswith("{") and '"' in encoded:
+        encoded = foreign_hashes.of_keycloak(encoded)
+    if encoded.startswith(_ARGON2):
+        _check_argon2(encoded)
+    else:
+        foreign_hashes.read(encoded)
+    return encoded
+
+
+def _check_argon2(encoded: str) -> None:
+    if _ARGON2_SHAPE.fullmatch(encoded) is None:
         message = "it looks like argon2, but is not written as argon2 is"
-        raise UnknownHash(message) from None
-    if found.memory_cost * found.time_cost > _MOST_WORK or found.parallelism > _MOST_LANES:
-        message = "argon2 may take at most 1 GiB times passes, and 16 lanes"
         raise UnknownHash(message)
-    return cleaned
+    found = extract_parameters(encoded)
+    memory, passes, lanes = found.memory_cost, found.time_cost, found.parallelism
+    if not (1 <= lanes <= _MOST_LANES and passes and _LEAST_MEMORY * lanes <= memory <= _MOST_MEMORY):
+        message = f"argon2 may have 1 to {_MOST_LANES} lanes, with 8 KiB for each, and at most 256 MiB"
+        raise UnknownHash(message)
+    if memory * passes > _MOST_WORK:
+        message = "argon2 may take at most 1 GiB times passes"
+        raise UnknownHash(message)
 
 
 def hash_password(password: str, cost: Cost, salt: bytes) -> str:
@@ -78,7 +95,7 @@ def verify(encoded: str, password: str) -> bool:
     """Whether it is the password; False too for a hash that is malformed."""
     if is_too_long(password):
         return False
-    if foreign_hashes.is_foreign(encoded):  # of the text as it was typed, and as we would have hashed it
+    if not encoded.startswith(_ARGON2):  # of the text as it was typed, and as we would have hashed it
         typed = password.encode("utf-8", "surrogatepass")
         return any(foreign_hashes.verify(encoded, each) for each in dict.fromkeys((typed, normalized(password))))
     try:
@@ -88,9 +105,7 @@ def verify(encoded: str, password: str) -> bool:
 
 
 def needs_rehash(encoded: str, cost: Cost) -> bool:
-    if foreign_hashes.is_foreign(encoded):
-        return True
-    return _hasher(cost).check_needs_rehash(encoded)
+    return not encoded.startswith(_ARGON2) or _hasher(cost).check_needs_rehash(encoded)
 
 
 def missing_work(encoded: str, cost: Cost) -> Cost | None:
@@ -98,17 +113,22 @@ def missing_work(encoded: str, cost: Cost) -> Cost | None:
 
     Another system's hash may take longer than ours, which nothing can hide before its person signs in.
     """
-    if foreign_hashes.is_foreign(encoded):
-        return cost if foreign_hashes.is_cheap(encoded) else None
-    try:
-        found = extract_parameters(encoded)
-    except InvalidHashError:
+    taken = _work(encoded)
+    if not taken:
         return cost
-    missing = cost.memory_kib * cost.time - found.memory_cost * found.time_cost
+    missing = cost.memory_kib * cost.time - taken
     if missing < _LEAST_MEMORY:
         return None
     memory = min(missing, cost.memory_kib)
     return Cost(memory, round(missing / memory), 1)
+
+
+def _work(encoded: str) -> int:
+    try:
+        found = extract_parameters(encoded)
+    except InvalidHashError:
+        return foreign_hashes.work(encoded)
+    return found.memory_cost * found.time_cost
 
 
 def _hasher(cost: Cost) -> PasswordHasher:

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.cli.conftest import Many
+from tests.oauth.wire import sql
 from tests.provider import Browser, Provider, authorize_url, pkce, token_request, tokens_for
 
 SHAPE = {"sub", "email", "email_verified", "name", "claims", "created_at", "updated_at", "disabled_at"}
@@ -53,7 +54,9 @@ def test_a_password_that_cannot_be_used_creates_nobody(provider: Provider) -> No
     create = ("user", "create", "short@example.test", "--password-stdin", "--json")
     short = provider.run(*create, stdin="elevenchars\n")
     assert (short.returncode, short.stdout) == (1, "")
-    assert short.stderr == "Error: That password cannot be used: a password needs at least 12 characters.\n"
+    assert (
+        short.stderr == "Error: That password is too short: take at least 12 characters, such as four or five words.\n"
+    )
     command = [sys.executable, "-m", "idp", *create]
     latin = subprocess.run(
         command, input=b"a password in Latin-1: \xe4\n", capture_output=True, env=provider.environment, check=False
@@ -82,6 +85,8 @@ def test_what_cannot_be_done_is_refused_with_the_reason(provider: Provider, run_
         (["user", "update", "ana@example.test", "--claim", "nickname=\x1b[2J"], 2, "printable"),
         (["user", "update", "ana@example.test"], 2, "Say what to change"),
         (["user", "set-password", "ana@example.test"], 2, "--password-stdin"),
+        (["user", "set-password", "ana@example.test", "--password-stdin", "--password-hash-stdin"], 2, "read once"),
+        (["user", "create", "a@example.test", "--password-stdin", "--password-hash-stdin"], 2, "read once"),
         (["user", "create", "a@example.test", "--name", "Caf\udce9"], 2, "'Caf\\udce9' is not UTF-8."),
         (["user", "show", "Caf\udce9@example.test"], 2, "is not UTF-8."),
         (["user", "create"], 2, "EMAIL"),
@@ -177,21 +182,36 @@ def test_a_deleted_person_is_gone(provider: Provider) -> None:
         ("qwertyuiopasdf", "easy to guess"),
         ("Passwordpassword", "easy to guess"),
         ("eve@example.test", "easy to guess"),
-        ("too short", "12 characters"),
+        ("Evangelina-Zwerenz", "easy to guess"),
+        ("eleven char", "12 characters"),
     ],
 )
 def test_pw_05_a_password_that_would_be_guessed_is_refused_with_the_reason(
     provider: Provider, password: str, why: str
 ) -> None:
     """The attacker tries what people take when nobody stops them."""
-    done = provider.run("user", "create", "eve@example.test", "--password-stdin", stdin=password)
+    names = ("--name", "Eve", "--claim", "given_name=Evangelina", "--claim", "family_name=Zwerenz")
+    done = provider.run("user", "create", "eve@example.test", *names, "--password-stdin", stdin=password)
     assert (done.returncode, done.stdout) == (1, "")
     assert why in done.stderr
     assert password not in done.stderr
 
 
+def test_pw_11_a_password_has_no_age_and_no_history(provider: Provider) -> None:
+    """The attacker knows last year's password, and that people who have to change it count up."""
+    client = provider.create_client()
+    created = provider.create_user("old@example.test", PASSWORD)
+    years_ago = "2020-01-01T00:00:00.000000Z"
+    change = "UPDATE credentials SET created_at = ?, updated_at = ? WHERE user_id = ?"
+    sql(provider, change, years_ago, years_ago, created["sub"])
+    assert may_sign_in(provider, client, "old@example.test", PASSWORD)
+    for _ in range(2):
+        provider.cli("user", "set-password", "old@example.test", "--password-stdin", stdin=PASSWORD)
+    assert may_sign_in(provider, client, "old@example.test", PASSWORD)
+
+
 def test_a_hash_that_is_none_creates_nobody(provider: Provider) -> None:
-    for given in ("plain text", "$2b$31$" + "a" * 53, "{}"):
+    for given in ("plain text", "", "$2b$31$" + "a" * 53, "{}", "{SSHA}AAAAA", '{"credentialData": "{}"}'):
         done = provider.run("user", "create", "eve@example.test", "--password-hash-stdin", stdin=given)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("Error: That hash cannot be used: ")

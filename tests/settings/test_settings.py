@@ -496,6 +496,13 @@ def test_the_breach_api_is_https_or_this_machine(url: str) -> None:
     assert loaded(IDP_BREACH_API=url).breach_api == url
 
 
-@pytest.mark.parametrize("url", ["http://api.example.com/range", "api.example.com", "https://", "file:///etc/passwd"])
-def test_a_breach_api_that_others_could_read_is_refused(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://api.example.com/range", "api.example.com", "https://", "file:///etc/passwd"),
+        "https://a.example/?x=1",
+        "https://a .example",
+    ],
+)
+def test_a_breach_api_that_others_could_read_or_that_has_no_place_for_a_prefix_is_refused(url: str) -> None:
     assert "write an https URL" in refused({"IDP_ISSUER": ISSUER, "IDP_BREACH_API": url})

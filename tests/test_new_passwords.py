@@ -1,0 +1,122 @@
+"""Judging a password that is to be set, with everything that an installation has."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from idp.factors.password import Cost, UnacceptablePassword
+from idp.factors.weakness import COMMON, EASY
+from idp.hashing import Overloaded, PasswordPool
+from idp.new_passwords import LEAKED, NOT_KNOWN, about, judge
+from idp.services import Services
+from tests.oauth.wire import with_services
+from tests.provider import PASSWORD, Provider, installed
+
+TRIED_FIRST = "password1234"
+PERSON = about("eve@example.test", {"given_name": "Evangelina", "address": {"locality": "Kiel"}, "verified": True})
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with installed(tmp_path_factory.mktemp("passwords"), name="Zwerenz Motors") as provider:
+        provider.create_user()
+        yield provider
+
+
+@dataclass
+class Leaks:
+    """A list that says the same of every password."""
+
+    said: bool | None
+    asked: int = 0
+
+    async def contains(self, plain: str) -> bool | None:
+        self.asked += 1
+        return self.said
+
+    async def close(self) -> None:
+        return None
+
+
+def judged(installation: Provider, plain: str, leaks: Leaks, **settings: object) -> str | None:
+    """What the person is told; None where the password may stand."""
+
+    async def work(services: Services) -> str | None:
+        changed = services.settings.model_copy(update=settings)
+        try:
+            await judge(replace(services, breaches=leaks, settings=changed), plain, PERSON)
+        except UnacceptablePassword as error:
+            return str(error)
+        return None
+
+    return with_services(installation, work)
+
+
+@pytest.mark.parametrize(
+    ("plain", "told"),
+    [
+        (PASSWORD, None),
+        (TRIED_FIRST, COMMON),
+        ("qwertyuiopasdf", EASY),
+        ("Evangelina-1988", EASY),
+        ("zwerenz motors", EASY),
+        ("elevenchars", "That password is too short: take at least 12 characters, such as four or five words."),
+        ("a" * 257, "That password is too long: take at most 256 characters."),
+    ],
+)
+def test_pw_05_a_password_that_would_be_guessed_is_refused_in_a_sentence(
+    installation: Provider, plain: str, told: str | None
+) -> None:
+    """The attacker tries what people take when nobody stops them: common ones, their name, and ours."""
+    leaks = Leaks(said=False)
+    assert judged(installation, plain, leaks) == told
+    assert leaks.asked == (told is None), "nobody else learns of one that is refused anyway"
+
+
+@pytest.mark.parametrize(
+    ("said", "failure", "told"),
+    [
+        (False, "allow", None),
+        (False, "refuse", None),
+        (True, "allow", LEAKED),
+        (True, "refuse", LEAKED),
+        (None, "allow", None),
+        (None, "refuse", NOT_KNOWN),
+    ],
+)
+def test_pw_05_an_outage_is_what_the_operator_chose(
+    installation: Provider, said: bool | None, failure: str, told: str | None
+) -> None:
+    """The attacker puts the list out of action, so that bad passwords are let through, or none."""
+    assert judged(installation, PASSWORD, Leaks(said), breach_api_failure=failure) == told
+
+
+def test_the_operator_may_ask_for_more_characters(installation: Provider) -> None:
+    told = judged(installation, PASSWORD, Leaks(said=False), password_min_length=40)
+    assert told is not None
+    assert "at least 40 characters" in told
+
+
+def test_pw_12_passwords_are_judged_in_the_threads_in_which_they_are_hashed(installation: Provider) -> None:
+    """The attacker sets passwords by the hundred, to keep the server from answering anything else."""
+
+    async def work(services: Services) -> None:
+        pool = PasswordPool(Cost(8, 1, 1), threads=1, queue=0)
+        held = threading.Event()
+        waiting = asyncio.create_task(pool.run(held.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await judge(replace(services, hashing=pool), PASSWORD, PERSON)
+        held.set()
+        assert await waiting
+        await judge(replace(services, hashing=pool), PASSWORD, PERSON)
+        pool.close()
+
+    with_services(installation, work)
+
+
+def test_what_anybody_knows_of_a_person_is_text() -> None:
+    assert PERSON == ("eve@example.test", "Evangelina")
