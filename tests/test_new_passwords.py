@@ -108,9 +108,11 @@ def test_pw_12_passwords_are_judged_in_the_threads_in_which_they_are_hashed(inst
         held = threading.Event()
         waiting = asyncio.create_task(pool.run(held.wait))
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded):
-            await judge(replace(services, hashing=pool), PASSWORD, PERSON)
-        held.set()
+        try:
+            with pytest.raises(Overloaded):
+                await judge(replace(services, hashing=pool), PASSWORD, PERSON)
+        finally:
+            held.set()
         assert await waiting
         await judge(replace(services, hashing=pool), PASSWORD, PERSON)
         pool.close()

@@ -91,7 +91,7 @@ def test_people_who_set_passwords_at_once_are_not_mixed_up() -> None:
     word = "zqxvaldomeriusbrk"
 
     def judged(number: int) -> bool:
-        return problem_of(word, (word,) if number % 2 else ("other",)) is not None
+        return problem_of(word[::-1], (word,) if number % 2 else ("other",)) is not None
 
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
