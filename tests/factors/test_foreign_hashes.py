@@ -226,9 +226,8 @@ def test_do_08_a_hash_that_is_unknown_weak_cut_off_or_costs_too_much_is_not_take
 @pytest.mark.parametrize("name", [name for name in WRONG if not name.startswith("argon2")])
 def test_do_08_what_is_not_taken_is_not_worked_on_either(name: str) -> None:
     """The attacker wrote such a hash past the import, and signs in as its person, again and again."""
-    began = time.thread_time()
     assert verify(WRONG[name], RIGHT) is False
-    assert time.thread_time() - began < 0.05
+    assert min(timed(WRONG[name]) for _ in range(3)) < 0.05  # the garbage collector may run in one of them
     assert missing_work(WRONG[name], COST) == COST
 
 
@@ -263,6 +262,13 @@ def test_pw_04_a_salt_that_no_keyboard_writes_breaks_nothing() -> None:
     assert verify(acceptable_hash(encoded), RIGHT) is False
 
 
+def timed(encoded: str) -> float:
+    """CPU time of a refusal."""
+    began = time.thread_time()
+    verify(encoded, "wrong")
+    return time.thread_time() - began
+
+
 def taken(encoded: str, password: str) -> float:
     """CPU time of a refusal with what is added to it, the least of several rounds."""
     least = float("inf")
@@ -284,7 +290,8 @@ def test_en_01_a_cheap_hash_is_refused_about_as_slowly_as_one_of_ours(name: str)
         "bcrypt like ours": "$2b$08$" + MADE["bcrypt 2b"][7:],
     }
     ours = taken(hash_password(RIGHT, COST, b"s" * 16), "wrong")
-    assert 0.5 < taken(MADE.get(name) or like_ours[name], "wrong") / ours < 2
+    # A busy machine stretches work on memory and on registers differently; without what is added it is a hundredth.
+    assert 0.25 < taken(MADE.get(name) or like_ours[name], "wrong") / ours < 4
 
 
 @pytest.mark.parametrize("name", ["bcrypt 2b", "Django sha256", "scrypt", "SSHA"])
