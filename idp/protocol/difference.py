@@ -15,7 +15,10 @@ _SECRET = re.compile(
     r"(?!(?:(?:[a-z]{0,23}[_-])*[a-z]{0,23}|(?:[A-Z]{0,23}[_-])*[A-Z]{0,23})(?![\w-]))[\w-]{24,}",
     re.ASCII,
 )
-_NAMED = re.compile(r"(?i)((?:pass\w*|secret|\w*token\w*|code\w*|key|assertion|otp|pin|state|nonce)=)[^&#\s]+")
+# A word is looked at from its beginning alone: tried from everywhere in it, a long one would take minutes.
+_NAMED = re.compile(
+    r"(?i)(?<!\w)(?=\w*?(?:pass|token|code)|\w*(?:secret|key|assertion|otp|pin|state|nonce)=)(\w+=)[^&#\s]+"
+)
 _USERINFO = re.compile(r"//[^/@\s]*@")
 
 

@@ -1,3 +1,4 @@
+import time
 from random import Random
 from string import ascii_letters, digits
 
@@ -74,6 +75,10 @@ def test_what_has_the_shape_of_a_credential_is_never_kept(secret: str, around: s
     [
         ("https://app/cb?password=hunter2&x=1", "https://app/cb?password=[hidden]&x=1"),
         ("https://app/cb?access_token=abc&CODE=1", "https://app/cb?access_token=[hidden]&CODE=[hidden]"),
+        (
+            "redirect_uri=https://app/cb?code=1&apiKey=2&keys=3",
+            "redirect_uri=https://app/cb?code=[hidden]&apiKey=[hidden]&keys=3",
+        ),
         ("https://ana:hunter2@app/cb", "https://[hidden]@app/cb"),
         (REGISTERED, REGISTERED),
         ("openid profile reports.read", "openid profile reports.read"),
@@ -86,6 +91,17 @@ def test_what_is_called_a_credential_is_never_kept_and_the_rest_is(value: str, k
 
 def test_a_value_is_cut() -> None:
     assert harmless("x " * 1000) == ("x " * 1000)[:MAX_VALUE] + "…"
+
+
+@pytest.mark.parametrize(
+    "again", ["token", "pass", "code", "key", "a_", "A_", "a", "-", "//", "a=", "é"]
+)
+def test_do_07_what_is_sixty_kilobytes_long_is_searched_at_once(again: str) -> None:
+    """The attacker sends a value that an expression tries in billions of ways, while everybody else waits."""
+    for end in ("", "A", "!", "="):
+        began = time.process_time()
+        harmless(again * (60_000 // len(again)) + end)
+        assert time.process_time() - began < 1
 
 
 def test_nothing_steers_a_terminal() -> None:
