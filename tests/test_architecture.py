@@ -52,7 +52,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": ("app.py", "routes.py", "services.py", "oauth/", "signin/", "web/", "dev/", "cli/serve.py"),
     "structlog": LOGGERS,
     "zxcvbn": ("factors/weakness.py",),
-    "uvicorn": ("cli/serve.py", "dev/run.py"),
+    "uvicorn": ("cli/serve.py", "dev/run.py", "web/connection.py"),
 }
 # Of the standard library: what makes a rule depend on the hour or the dice.
 CLOCKS = {"time.perf_counter": ("web/middleware.py",), "datetime.now": ("services.py", "dev/")}

@@ -33,12 +33,13 @@ from idp.store.migrate import WrongSchema
 from idp.store.migrate import migrate as migrate_database
 from idp.store.prune import prune as prune_database
 from idp.store.seal import SealBroken
+from idp.web.connection import Connection
 
 log = structlog.get_logger("idp.serve")
 
 # There is no limit_concurrency: it counts idle connections too, so that whoever holds enough of them locks all out.
 OPTIONS: dict[str, Any] = {
-    "http": "httptools",
+    "http": Connection,
     "ws": "none",
     "timeout_keep_alive": 5,
     "log_config": None,

@@ -93,9 +93,7 @@ def test_a_value_is_cut() -> None:
     assert harmless("x " * 1000) == ("x " * 1000)[:MAX_VALUE] + "…"
 
 
-@pytest.mark.parametrize(
-    "again", ["token", "pass", "code", "key", "a_", "A_", "a", "-", "//", "a=", "é"]
-)
+@pytest.mark.parametrize("again", ["token", "pass", "code", "key", "a_", "A_", "a", "-", "//", "a=", "é"])
 def test_do_07_what_is_sixty_kilobytes_long_is_searched_at_once(again: str) -> None:
     """The attacker sends a value that an expression tries in billions of ways, while everybody else waits."""
     for end in ("", "A", "!", "="):

@@ -1,10 +1,11 @@
-"""HT-08, DO-02, DO-03: many requests on a connection; clients that are slow or endless, or do not do as they say."""
+"""HT-08, DO-01 to DO-04: many requests on a connection; clients that are slow or endless, or do not do as they say."""
 
 import json
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,76 @@ def test_do_03_a_body_without_end_is_cut_off(provider: Provider, line: bytes, st
     assert statuses(answer) in ([status], [])  # the reset may overtake the answer
 
 
+# What the attacker sends first, and then without an end.
+ENDLESS = {
+    "headers": (b"X: y\r\n", b"a:\r\n"),
+    "a header": (b"X: y\r\nX: ", b"a"),
+    "trailers": (b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n", b"a:\r\n"),
+    "a trailer": (b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: ", b"a"),
+    "an extension of a chunk": (b"Transfer-Encoding: chunked\r\n\r\n1;", b"a"),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_do_04_a_head_without_end_is_cut_off_and_not_kept(provider: Provider, name: str) -> None:
+    """The attacker sends four bytes for each two hundred that we would keep of them, until our memory is full."""
+    begin, again = ENDLESS[name]
+    many, before = again * (65_536 // len(again)), memory(provider)
+    until = time.monotonic() + 10
+    with connect(provider) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        connection.sendall(head(provider, b"POST /token", FORM)[:-2] + begin)
+        while time.monotonic() < until:
+            connection.sendall(many)
+    assert memory(provider) - before < 20_000
+
+
+def memory(provider: Provider) -> int:
+    """Of its one process, in KiB."""
+    assert provider.process is not None
+    status = Path(f"/proc/{provider.process.pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_a_head_that_is_too_large_has_an_answer_however_large_it_is(provider: Provider) -> None:
+    for size in (40_000, 400_000, 2_000_000):
+        answer = exchange(provider, head(provider, b"GET /jwks", b"X: " + b"a" * size))
+        assert statuses(answer) == [431]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.1])
+def test_ht_01_a_trailer_is_no_header(provider: Provider, pause: float) -> None:
+    """A proxy looks at the headers; the attacker sends after the body what it would have taken out or refused."""
+    with connect(provider) as connection:
+        connection.sendall(head(provider, b"POST /userinfo", CHUNKED))
+        time.sleep(pause)
+        connection.sendall(b"0\r\nAuthorization: Bearer x\r\nHost: evil.test\r\n\r\n")
+        answer = one_answer(connection)
+    assert statuses(answer) == [401]
+    assert b"error=" not in answer  # as where no token was sent
+
+
+@pytest.mark.slow
+def test_do_01_a_head_that_does_not_come_is_not_waited_for(provider: Provider) -> None:
+    """The attacker opens connections, sends a header now and then, or nothing, and keeps them all (slow-loris)."""
+    stop, threads = threading.Event(), []
+    opened = [connect(provider) for _ in range(4)]
+    began = time.monotonic()
+    opened[1].sendall(head(provider, b"GET /jwks")[:-2])
+    opened[2].sendall(head(provider, b"GET /jwks")[:-2])
+    opened[3].sendall(head(provider, b"GET /jwks"))
+    assert statuses(one_answer(opened[3])) == [200]
+    for each, drop in ((opened[2], b"X: y\r\n"), (opened[3], b"\r\n")):
+        threads.append(threading.Thread(target=trickle, args=(each, stop, drop)))
+        threads[-1].start()
+    assert [until_closed(each) for each in opened] == [b""] * 4
+    assert 14 < time.monotonic() - began < 25
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for each in opened:
+        each.close()
+
+
 def test_a_small_body_that_nobody_reads_costs_no_connection(provider: Provider) -> None:
     with connect(provider) as connection:
         for _ in range(3):
@@ -103,10 +174,10 @@ def test_a_small_body_that_nobody_reads_costs_no_connection(provider: Provider) 
         assert statuses(one_answer(connection)) == [200]
 
 
-def trickle(connection: socket.socket, stop: threading.Event) -> None:
+def trickle(connection: socket.socket, stop: threading.Event, drop: bytes = b"1\r\na\r\n") -> None:
     try:
         while not stop.wait(0.5):
-            connection.sendall(b"1\r\na\r\n")
+            connection.sendall(drop)
     except OSError:
         pass  # it was cut off
 

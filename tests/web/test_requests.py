@@ -273,6 +273,20 @@ REFUSED = {
         415,
         "without Content-Encoding",
     ),
+    "endless body": (
+        b"POST /token HTTP/1.1\r\n%s\r\nTransfer-Encoding: chunked\r\nContent-Type: "
+        + FORM.encode()
+        + b"\r\n\r\n11170\r\n"
+        + b"a" * 70_000
+        + b"\r\n0\r\n\r\n",
+        413,
+        "Send less",
+    ),
+    "slow body": (
+        b"POST /token HTTP/1.1\r\n%s\r\nContent-Length: 9\r\nContent-Type: " + FORM.encode() + b"\r\n\r\na",
+        408,
+        "Send it again",
+    ),
     "control character": (b"GET /a%%00b HTTP/1.1\r\n%s\r\n\r\n", 404, "discovery document"),
 }
 
