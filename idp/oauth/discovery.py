@@ -35,13 +35,14 @@ async def meaning(request: Request) -> Response:
     found = MEANINGS.get(error)
     if found is None:
         return problem_page(request, problems.NOT_FOUND)
-    reference = request.query_params.get("reference", "")
+    sent = request.query_params.get("reference", "")
+    reference = sent if _REFERENCE.fullmatch(sent) else None
     context = {
         "error": error,
         "what": found.what,
         "what_to_do": found.what_to_do,
-        "of": reference if _REFERENCE.fullmatch(reference) else None,
-        "story": await _story(request, reference),
+        "of": reference,
+        "story": await _story(request, reference) if reference else None,
     }
     return page(request, "meaning.html", context)
 

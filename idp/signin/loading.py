@@ -162,12 +162,17 @@ async def _began(services: Services, url_part: str) -> Attempt:
 
 
 def _browser(request: Request, services: Services, attempt: Attempt) -> str:
-    """The browser's cookie, if it is the one that the attempt began with."""
+    """The browser's cookie, if it is the one that the attempt began with.
+
+    Without it nothing begins again where the app named a person by an ID token: that is not here to be sent again, and
+    without it another person would do.
+    """
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
+    named = AuthorizationRequest.from_json(attempt.request).subject is not None
     if browser is None:
-        raise Halt(problems.NO_COOKIES.with_link(_again(attempt), "Try again"))
+        raise Halt(problems.NO_COOKIES if named else problems.NO_COOKIES.with_link(_again(attempt), "Try again"))
     if not hmac.compare_digest(hash_of(browser), attempt.browser_hash):
-        raise Elsewhere(attempt)
+        raise Halt(problems.GONE) if named else Elsewhere(attempt)
     return browser
 
 

@@ -113,7 +113,7 @@ NO_COOKIES = Problem(
     "you",
     "Allow cookies for this site, then start again at the app.",
 )
-GONE = Problem(410, "This sign-in is over", "It was begun too long ago to be continued.", "you", _START_AGAIN)
+GONE = Problem(410, "This sign-in is over", "It was begun too long ago, or in another browser.", "you", _START_AGAIN)
 FORGED = Problem(
     403,
     "This form could not be trusted",

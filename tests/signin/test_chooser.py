@@ -145,6 +145,26 @@ def test_az_14_with_another_person_signed_in_a_hint_gives_no_code_until_its_own_
     assert sub(redeem(provider, app.client, code, proof.verifier).json()) == people.ben.sub
 
 
+@pytest.mark.parametrize("cookie", [None, "another"])
+def test_az_14_a_hint_is_not_lost_with_the_cookie_that_the_sign_in_began_with(
+    provider: Provider, browser: Browser, app: App, cookie: str | None
+) -> None:
+    """The app asks for Ben, and the sign-in begins again for whoever is signed in, since its cookie was replaced."""
+    other = Browser(provider.issuer)
+    other.sign_in(app.url(), BEN, BENS_PASSWORD)
+    bens = tokens(provider, app, other, None)["id_token"]
+    browser.sign_in(app.url())
+    browser.open(app.url(id_token_hint=bens))
+    path = path_of(browser)
+    (name,) = [name for name in browser.http.cookies if "browser" in name]
+    browser.http.cookies.delete(name)
+    if cookie is not None:
+        browser.http.cookies.set(name, cookie)
+    for page in (browser.open(path), post(browser, f"{path}/identify", username=EMAIL, password=PASSWORD)):
+        assert page.status_code == (400 if cookie is None else 410)
+        assert "/authorize?" not in page.text
+
+
 def test_az_14_a_forged_hint_is_told_to_the_app(provider: Provider, browser: Browser, app: App) -> None:
     """The attacker signs a hint himself, sends an access token as one, or one that another app was given."""
     browser.sign_in(app.url())
