@@ -60,6 +60,6 @@ async def _of_refresh_token(services: Services, client: Client, shown: Presented
         )
     except InvalidGrant:
         return INACTIVE
-    if family is None or isinstance(decision, End):
+    if family is None or isinstance(decision, End) or not client.may_use(refresh_token.GRANT_TYPE):
         return INACTIVE
-    return introspection.of_refresh_token(family, services.settings.issuer)
+    return introspection.of_refresh_token(family, client, services.settings.issuer)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from idp.protocol.clients import Client
 from idp.protocol.grants.refresh_token import Family
 
 # Section 2.2: of a token that is not active nothing more is told, not even why.
@@ -22,14 +23,14 @@ def of_access_token(claims: Mapping[str, Any]) -> dict[str, Any]:
     return {"active": True, "token_type": "Bearer", **told}
 
 
-def of_refresh_token(family: Family, issuer: str) -> dict[str, Any]:
-    """Without a token_type, so that nobody takes it for an access token (section 2.2)."""
+def of_refresh_token(family: Family, client: Client, issuer: str) -> dict[str, Any]:
+    """What it would give now. Without a token_type, so that nobody takes it for an access token (section 2.2)."""
     return {
         "active": True,
         "iss": issuer,
         "sub": family.user_id,
         "client_id": family.client_id,
-        "scope": " ".join(family.scope),
+        "scope": " ".join(scope for scope in family.scope if scope in client.scope),
         "iat": _seconds(family.rotated_at),
         "exp": _seconds(min(family.idle_expires_at, family.expires_at)),
     }

@@ -33,7 +33,7 @@ class _Share:
     not_stored: int = 0
 
     def take(self, now: datetime, *, stalled: bool) -> bool:
-        self.left = min(BURST, self.left + (now - self.since) / EVERY)
+        self.left = min(BURST, self.left + max(0.0, (now - self.since) / EVERY))  # a clock may be set back
         self.since = now
         if self.left < 1 or stalled:
             self.not_stored += 1

@@ -64,6 +64,18 @@ def test_a_refresh_token_is_described_to_its_client_and_not_used(app: App, ana: 
     assert app.refresh(token).status_code == 200
 
 
+def test_a_refresh_token_is_worth_what_its_client_may_still_have(provider: Provider) -> None:
+    """The operator takes a scope from an app, and then the refresh token itself."""
+    app = register(provider, "Reduced", scope="openid email")
+    token = app.tokens(Browser(provider.issuer), scope="openid email")["refresh_token"]
+    assert told(app, token)["scope"] == "openid email"
+    provider.cli("client", "update", app.client_id, "--scope", "openid")
+    assert told(app, token)["scope"] == "openid"
+    provider.cli("client", "update", app.client_id, "--grant-type", "authorization_code")
+    assert told(app, token) == INACTIVE
+    assert app.refresh(token).status_code == 400
+
+
 def test_rt_14_a_refresh_token_never_looks_like_an_access_token(app: App, ana: Browser) -> None:
     """An API that introspects is shown a refresh token as if it were an access token."""
     assert "token_type" not in told(app, app.tokens(ana)["refresh_token"])
