@@ -1,0 +1,21 @@
+"""What an operator can set: read once, checked, frozen."""
+
+from idp.settings.fields import LOOPBACK_HOSTS, MIN_SECRET_KEY, PREFIX, REFUSE, REQUIRED, Settings, duration
+from idp.settings.reading import CONFIG, FILE_SUFFIX, SettingsError, is_secret, load, origins, shown
+
+__all__ = [
+    "CONFIG",
+    "FILE_SUFFIX",
+    "LOOPBACK_HOSTS",
+    "MIN_SECRET_KEY",
+    "PREFIX",
+    "REFUSE",
+    "REQUIRED",
+    "Settings",
+    "SettingsError",
+    "duration",
+    "is_secret",
+    "load",
+    "origins",
+    "shown",
+]
