@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import RSAKey
 
 from idp import quick_json
+from idp.base64url import encode as base64url
 from idp.protocol import jwt, key_policy
-from idp.protocol.base64url import encode as base64url
 from idp.protocol.jwt import PublicKeys
 from idp.settings import Settings
 from idp.store import keys as stored_keys

@@ -52,6 +52,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "starlette": ("app.py", "routes.py", "services.py", "oauth/", "signin/", "web/", "dev/", "cli/serve.py"),
     "structlog": LOGGERS,
     "zxcvbn": ("factors/weakness.py",),
+    "webauthn": ("factors/passkey/",),
     "uvicorn": ("cli/serve.py", "dev/run.py", "web/connection.py"),
 }
 # Of the standard library: what makes a rule depend on the hour or the dice.

@@ -6,7 +6,8 @@ from typing import Any, NewType
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
-from idp.protocol import base64url, key_policy, strict_json
+from idp import base64url, strict_json
+from idp.protocol import key_policy
 from idp.protocol.errors import InvalidToken
 
 ALGORITHMS = ("RS256",)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from idp.protocol import base64url
+from idp import base64url
 
 MIN_BITS, MAX_BITS = 2048, 8192  # a longer key only costs whoever verifies
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})

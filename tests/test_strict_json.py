@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.protocol import base64url, strict_json
+from idp import base64url, strict_json
 
 WHOLE = st.integers(-(2**53) + 1, 2**53 - 1)
 OBJECTS = st.dictionaries(
