@@ -36,6 +36,8 @@ class Event(StrEnum):
     SESSION_REVOKED = "session.revoked"
     USER_REVOKED = "user.revoked"
     CLIENT_REVOKED = "client.revoked"
+    PASSWORD_LEAKED = "password.leaked"  # noqa: S105  # the name of an event
+    PASSWORD_REPLACED = "password.replaced"  # noqa: S105  # the name of an event
     PASSWORD_REHASHED = "password.rehashed"  # noqa: S105  # the name of an event
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"

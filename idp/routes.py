@@ -8,7 +8,7 @@ from idp.oauth.introspect import introspect
 from idp.oauth.revoke import revoke
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
-from idp.signin import home, logout, pages, second
+from idp.signin import home, logout, pages, replacing, second
 from idp.signin.begin import begin
 from idp.signin.loading import posted, shown, to_page
 from idp.web.cors import preflight
@@ -37,6 +37,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/step", shown(pages.step, pages.step_of_none, pages.step_elsewhere)),
     Route("/signin/{attempt}/select", posted(pages.select), methods=["POST"]),
     Route("/signin/{attempt}/factor", posted(second.factor), methods=["POST"]),
+    Route("/signin/{attempt}/new-password", posted(replacing.new_password), methods=["POST"]),
     Route("/signin/{attempt}/enrol", posted(second.enrol), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),

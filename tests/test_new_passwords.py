@@ -10,7 +10,7 @@ import pytest
 from idp.factors.password import Cost, UnacceptablePassword
 from idp.factors.weakness import COMMON, EASY
 from idp.hashing import Overloaded, PasswordPool
-from idp.new_passwords import LEAKED, NOT_KNOWN, about, judge
+from idp.new_passwords import LEAKED, NOT_KNOWN, SAME, about, is_leaked, judge, judge_replacement
 from idp.services import Services
 from tests.oauth.wire import with_services
 from tests.provider import PASSWORD, Provider, installed
@@ -41,13 +41,13 @@ class Leaks:
         return None
 
 
-def judged(installation: Provider, plain: str, leaks: Leaks, **settings: object) -> str | None:
+def judged(installation: Provider, plain: str, leaks: Leaks, *, alone: bool = True, **settings: object) -> str | None:
     """What the person is told; None where the password may stand."""
 
     async def work(services: Services) -> str | None:
         changed = services.settings.model_copy(update=settings)
         try:
-            await judge(replace(services, breaches=leaks, settings=changed), plain, PERSON)
+            await judge(replace(services, breaches=leaks, settings=changed), plain, PERSON, alone=alone)
         except UnacceptablePassword as error:
             return str(error)
         return None
@@ -100,6 +100,69 @@ def test_the_operator_may_ask_for_more_characters(installation: Provider) -> Non
     assert "at least 40 characters" in told
 
 
+TOO_SHORT = "That password is too short: take at least {} characters, such as four or five words."
+FIFTEEN = {"password_min_length_alone": 15}
+
+
+@pytest.mark.parametrize(
+    ("plain", "alone", "settings", "stands"),
+    [
+        ("wok plum fjord", True, FIFTEEN, False),
+        ("wok plum fjords", True, FIFTEEN, True),
+        ("wok plum fjord", False, FIFTEEN, True),
+        ("wok plum fjord", True, FIFTEEN | {"second_factor": "required"}, True),
+        ("wok plum fjord", True, {"password_min_length": 15}, False),
+        ("wok plum fjord", False, {"password_min_length": 15}, False),
+        ("wok plum fjord", True, {}, True),
+    ],
+    ids=[
+        *("alone", "alone and longer", "beside a second factor", "where everybody needs one"),
+        *("any is long", "any is long, also beside one", "by default"),
+    ],
+)
+def test_a_password_that_stands_alone_may_have_to_be_longer(
+    installation: Provider, plain: str, alone: bool, settings: dict[str, object], stands: bool
+) -> None:
+    told = judged(installation, plain, Leaks(said=False), alone=alone, **settings)
+    assert told == (None if stands else TOO_SHORT.format(15))
+
+
+@pytest.mark.parametrize(("said", "leaked"), [(True, True), (False, False), (None, False)])
+def test_a_right_password_is_looked_up_and_an_outage_keeps_nobody_out(
+    installation: Provider, said: bool | None, leaked: bool
+) -> None:
+    async def work(services: Services) -> list[bool]:
+        closed = services.settings.model_copy(update={"breach_api_failure": "refuse"})
+        asking = replace(services, breaches=Leaks(said), settings=closed)
+        return [await is_leaked(asking, plain) for plain in (PASSWORD, TRIED_FIRST, f" {TRIED_FIRST.title()} ")]
+
+    assert with_services(installation, work) == [leaked, True, True]
+
+
+@pytest.mark.parametrize(
+    ("plain", "said", "told"),
+    [
+        ("wok plum fjord", None, None),
+        ("wok plum fjord", True, LEAKED),
+        (PASSWORD, False, SAME),
+        (TRIED_FIRST, None, COMMON),
+    ],
+)
+def test_a_replacement_is_judged_but_never_waits_for_another_service(
+    installation: Provider, plain: str, said: bool | None, told: str | None
+) -> None:
+    async def work(services: Services) -> str | None:
+        closed = services.settings.model_copy(update={"breach_api_failure": "refuse"})
+        asking, old = replace(services, breaches=Leaks(said), settings=closed), await services.hashing.hash(PASSWORD)
+        try:
+            await judge_replacement(asking, plain, old, PERSON, alone=True)
+        except UnacceptablePassword as error:
+            return str(error)
+        return None
+
+    assert with_services(installation, work) == told
+
+
 def test_pw_12_passwords_are_judged_in_the_threads_in_which_they_are_hashed(installation: Provider) -> None:
     """The attacker sets passwords by the hundred, to keep the server from answering anything else."""
 
@@ -110,11 +173,11 @@ def test_pw_12_passwords_are_judged_in_the_threads_in_which_they_are_hashed(inst
         await asyncio.sleep(0)
         try:
             with pytest.raises(Overloaded):
-                await judge(replace(services, hashing=pool), PASSWORD, PERSON)
+                await judge(replace(services, hashing=pool), PASSWORD, PERSON, alone=True)
         finally:
             held.set()
         assert await waiting
-        await judge(replace(services, hashing=pool), PASSWORD, PERSON)
+        await judge(replace(services, hashing=pool), PASSWORD, PERSON, alone=True)
         pool.close()
 
     with_services(installation, work)

@@ -16,7 +16,7 @@ from idp.factors import password as password_rules
 from idp.factors import recovery
 from idp.factors.foreign_hashes import UnknownHash
 from idp.factors.password import UnacceptablePassword
-from idp.factors.proofs import FACTORS, SECOND
+from idp.factors.proofs import DEMANDING, FACTORS, SECOND
 from idp.protocol.claims import SCOPE_CLAIMS
 from idp.services import Services
 from idp.store import credentials, grants, sessions, users
@@ -83,7 +83,7 @@ async def _create(services: Services, new: _New) -> Person:
     encoded = None
     if new.password is not None:
         about = new_passwords.about(new.email, new.claims)
-        encoded = await _encoded(services, new.password, about, is_hash=new.is_hash)
+        encoded = await _encoded(services, new.password, about, is_hash=new.is_hash, alone=True)
     now = services.clock()
     async with services.database.transaction() as transaction:
         try:
@@ -155,7 +155,8 @@ def set_password(who: str, *, password_stdin: bool, password_hash_stdin: bool, a
     async def work(services: Services) -> Person:
         person = await find_person(services, who)
         about = new_passwords.about(person.email, person.claims)
-        encoded = await _encoded(services, plain_or_hash, about, is_hash=password_hash_stdin)
+        alone = (await credentials.enrolled(services.database, person.id)).isdisjoint(DEMANDING)
+        encoded = await _encoded(services, plain_or_hash, about, is_hash=password_hash_stdin, alone=alone)
         await _replace_password(services, person, encoded)
         return person
 
@@ -310,12 +311,12 @@ def _ask_password() -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
-async def _encoded(services: Services, given: str, about: Sequence[str], *, is_hash: bool) -> str:
+async def _encoded(services: Services, given: str, about: Sequence[str], *, is_hash: bool, alone: bool) -> str:
     """The hash that is kept: of an acceptable password, or one that another system made."""
     try:
         if is_hash:
             return password_rules.acceptable_hash(given)
-        await new_passwords.judge(services, given, about)
+        await new_passwords.judge(services, given, about, alone=alone)
     except UnknownHash as error:
         fail(f"That hash cannot be used: {error}.")
     except UnacceptablePassword as error:

@@ -16,10 +16,11 @@ MULTIPLE = "mfa"
 
 @dataclass(frozen=True)
 class Proof:
-    """A factor that was right, and when."""
+    """A factor that was right, and when. `leaked`: it was a password that others know too."""
 
     factor: str
     at: datetime
+    leaked: bool = False
 
 
 def amr(proofs: Sequence[Proof], before: Iterable[str] = ()) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
 from math import prod
 from threading import Lock
 
@@ -19,6 +18,7 @@ _LONGEST = 72  # what zxcvbn takes; what comes after it only makes a password st
 # seconds for a long one with hundreds of readings. So the more there are, the less of it is looked at.
 _READINGS, _SHORTEST = 8, 16
 _LEAST_WORD, _LEAST_REST = 3, 8  # characters; different ones of the rest
+_COMMON = frozenset(FREQUENCY_LISTS["passwords"])
 _zxcvbn = Lock()  # it keeps what is known of the person in a variable of its module
 
 
@@ -35,7 +35,7 @@ def problem_of(password: str, about: Iterable[str] = ()) -> str | None:
 
 def is_common(password: str) -> bool:
     """Whether it is one of the 30,000 that are taken most often, in any case and with spaces round it."""
-    return _folded(password).strip() in _common()
+    return _folded(password).strip() in _COMMON
 
 
 def _is_theirs(folded: str, known: Iterable[str]) -> bool:
@@ -65,8 +65,3 @@ def _words(text: str) -> Iterable[str]:
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
-
-
-@lru_cache(maxsize=1)
-def _common() -> frozenset[str]:
-    return frozenset(FREQUENCY_LISTS["passwords"])

@@ -118,8 +118,13 @@ class Settings(BaseSettings):
     password_queue: int = Field(
         32, ge=0, le=10000, description="Passwords that may wait for a thread; beyond it the answer is 503."
     )
-    password_min_length: int = Field(
-        12, ge=12, le=64, description="The fewest characters of a new password; 15 are advised where it stands alone."
+    password_min_length: int = Field(12, ge=12, le=64, description="The fewest characters of a new password.")
+    password_min_length_alone: int = Field(
+        12,
+        ge=12,
+        le=64,
+        description="The same where it stands alone: no second factor is required, and its person has none. "
+        "15 are advised.",
     )
     breach_api: str = Field(
         "",

@@ -1,11 +1,11 @@
 """Checking a password."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from starlette.responses import Response
 
-from idp import audit
+from idp import audit, new_passwords
 from idp.audit import Event
 from idp.factors.proofs import Proof
 from idp.hashing import Overloaded
@@ -22,6 +22,14 @@ from idp.web.origin import origin_of
 WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a fault
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What was found out about a password that is right: whether others know it, and its hash at today's cost."""
+
+    leaked: bool
+    fresh_hash: str | None
+
+
 async def with_password(interaction: Interaction, username: str, password: str) -> Response:
     """One answer for a wrong password, an unknown person, one without a password and one who is disabled."""
     services = interaction.services
@@ -36,8 +44,11 @@ async def with_password(interaction: Interaction, username: str, password: str) 
     interaction = replace(interaction, attempt=attempt)
     if not right or person is None or stored is None:
         return await _refuse(interaction, person)
-    fresh_hash = await _fresh_hash(services, str(encoded), password)
-    return await _accept(interaction, person, stored, fresh_hash) or await _refuse(interaction, person)
+    checked = Checked(
+        leaked=await new_passwords.is_leaked(services, password),
+        fresh_hash=await _fresh_hash(services, str(encoded), password),
+    )
+    return await _accept(interaction, person, stored, checked) or await _refuse(interaction, person)
 
 
 async def _fresh_hash(services: Services, encoded: str, password: str) -> str | None:
@@ -67,16 +78,17 @@ async def _refuse(interaction: Interaction, person: Person | None) -> Response:
     return dispatcher.proceed(interaction, code)
 
 
-async def _accept(
-    interaction: Interaction, person: Person, stored: StoredFactor, fresh_hash: str | None
-) -> Response | None:
+async def _accept(interaction: Interaction, person: Person, stored: StoredFactor, checked: Checked) -> Response | None:
     """None where the password was changed, or the person disabled, while it was being checked."""
     services, now = interaction.services, interaction.services.clock()
     async with services.database.transaction() as transaction:
         if not await credentials.unchanged(transaction, stored):
             return None
-        await _rehash(transaction, interaction, person, stored, fresh_hash, now)
-        found = await proving.proved(transaction, interaction, person, (Proof(credentials.PASSWORD, now),), now)
+        await _rehash(transaction, interaction, person, stored, checked.fresh_hash, now)
+        if checked.leaked:
+            await _record(transaction, interaction, Event.PASSWORD_LEAKED, person)
+        proof = Proof(credentials.PASSWORD, now, checked.leaked)
+        found = await proving.proved(transaction, interaction, person, (proof,), now)
     return proving.answered(found)
 
 
@@ -92,6 +104,9 @@ async def _rehash(
         return
     services = interaction.services
     if await credentials.replace(transaction, services.sealer, stored, stored.data | {"hash": fresh_hash}, now):
-        await audit.record(
-            transaction, services, Event.PASSWORD_REHASHED, origin_of(interaction.request), user_id=person.id
-        )
+        await _record(transaction, interaction, Event.PASSWORD_REHASHED, person)
+
+
+async def _record(transaction: Transaction, interaction: Interaction, event: Event, person: Person) -> None:
+    origin = origin_of(interaction.request)
+    await audit.record(transaction, interaction.services, event, origin, subject=person.subject)

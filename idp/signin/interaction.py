@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp.factors.proofs import DEMANDING
+from idp.factors import proofs as evidence
+from idp.factors.proofs import MULTIPLE
 from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
-from idp.protocol.claims import ACR_TWO_FACTORS
+from idp.protocol.claims import ACR_TWO_FACTORS, Authentication
 from idp.protocol.clients import Client
 from idp.protocol.grants.authorization_code import Code
 from idp.services import Services
 from idp.settings import REQUIRED
 from idp.signin import accounts, remembered
-from idp.signin.steps import Demand, Progress, Step, next_step
+from idp.signin.steps import Demand, Progress, Step, missing, next_step
 from idp.store import attempts, consents, credentials, handles
 from idp.store.attempts import Attempt
 from idp.store.db import Connection, Transaction
@@ -65,35 +66,52 @@ class Interaction:
 
     async def step(self, connection: Connection | None = None) -> Step:
         """What is next, by what the database says now."""
-        source = connection or self.services.database
+        progress = await self.progress(connection or self.services.database)
+        return next_step(progress, self.demand)
+
+    async def missing(self, transaction: Transaction, proof: Authentication) -> Step | None:
+        """What is between who has proved something here, which makes `proof`, and their session."""
+        progress = await self.progress(transaction)
+        return missing(replace(progress, two_factors=proof.acr == ACR_TWO_FACTORS), self.demand)
+
+    async def progress(self, connection: Connection) -> Progress:
         allowed: frozenset[str] = frozenset()
         if self.session is not None:
-            allowed = await consents.find(source, self.session.user_id, self.client.client_id)
-        two_factors = self.session is not None and self.session.authentication.acr == ACR_TWO_FACTORS
-        progress = Progress(
+            allowed = await consents.find(connection, self.session.user_id, self.client.client_id)
+        return Progress(
             identified=bool(self.attempt.username),
             selectable=accounts.selectable(self.signed_in, self.session, self.attempt, self.asked),
             session_user=self.session.user_id if self.session else None,
             auth_time=self.session.authentication.auth_time if self.session else None,
-            two_factors=two_factors,
             proving=self.attempt.person,
-            has_second=not two_factors and await self._has_second(source),
+            two_factors=self._two_factors,
+            has_second=not self._two_factors and await self._has_second(connection),
+            leaked=any(proof.leaked for proof in self.attempt.proofs),
             allowed=allowed,
             consented_by=self.attempt.consented_by,
         )
-        demand = Demand(
+
+    @property
+    def demand(self) -> Demand:
+        return Demand(
             subject=self.asked.subject,
             scope=frozenset(self.asked.scope),
             fresh_since=self.attempt.fresh_since,
             two_factors=self.two_factors_demanded,
             ask_consent=CONSENT in self.asked.prompt,
         )
-        return next_step(progress, demand)
+
+    @property
+    def _two_factors(self) -> bool:
+        """Whether what was proved here, or the session began with, makes two."""
+        if self.session is not None:
+            return self.session.authentication.acr == ACR_TWO_FACTORS
+        return MULTIPLE in evidence.amr(self.attempt.proofs)
 
     async def _has_second(self, connection: Connection) -> bool:
         if self.proving is None:
             return False
-        return not (await credentials.enrolled(connection, self.proving)).isdisjoint(DEMANDING)
+        return not (await credentials.enrolled(connection, self.proving)).isdisjoint(evidence.DEMANDING)
 
 
 async def restart(old: Interaction, typed: str | None = None) -> Response:

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from idp import audit
+from idp import audit, new_passwords
 from idp.audit import Event
 from idp.factors import recovery, totp
+from idp.factors.password import MAX_LENGTH
 from idp.protocol import redirects, scopes
 from idp.protocol.authorize import CONSENT
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
-from idp.signin import accounts, remembered
+from idp.signin import accounts, remembered, replacing
 from idp.signin import interaction as dispatcher
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
 from idp.signin.interaction import MAX_USERNAME, Interaction
@@ -262,6 +263,17 @@ async def _factor_page(interaction: Interaction) -> Response:
     return page(interaction.request, "signin/factor.html", context, form_action=None)
 
 
+async def _new_password_page(interaction: Interaction) -> Response:
+    refusal, alone = replacing.refusal_of(interaction), await replacing.stands_alone(interaction)
+    context = _common(interaction, Step.NEW_PASSWORD) | {
+        "username": await _email_of(interaction),
+        "least": new_passwords.least(interaction.services.settings, alone=alone),
+        "most": MAX_LENGTH,
+        "error": refusal and {"summary": "That password cannot be used", "field": "new-password", "message": refusal},
+    }
+    return page(interaction.request, "signin/new_password.html", context, form_action=None)
+
+
 async def _enrol_page(interaction: Interaction) -> Response:
     shown = setup(interaction)
     email = await _email_of(interaction)
@@ -319,6 +331,7 @@ _PAGES: dict[Step, Callable[[Interaction], Awaitable[Response]]] = {
     Step.IDENTIFY: _identify_page,
     Step.PASSWORD: _password_page,
     Step.FACTOR: _factor_page,
+    Step.NEW_PASSWORD: _new_password_page,
     Step.ENROL: _enrol_page,
     Step.CONSENT: _consent_page,
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from idp import audit
 from idp.audit import Event
@@ -48,15 +48,32 @@ async def proved(
     `basis` is how the session began to which they are added; without one they stand for themselves.
     """
     proof = _authentication(proofs, basis)
-    enough = await _is_enough(transaction, interaction, person, proof)
+    attempt = replace(_went_on(interaction, person), person=person.id, proofs=proofs, session_id=None)
+    kept = replace(interaction, attempt=attempt, session=None)
+    enough = await kept.missing(transaction, proof) is None
     await _record(transaction, interaction, person, proofs[-1].factor, proof, enough=enough)
-    attempt = _went_on(interaction, person)
     if not enough:
-        return await _remember(transaction, replace(interaction, attempt=attempt, session=None), person, proofs)
+        return await _remember(transaction, kept)
     session = await _begin_session(transaction, interaction, person, proof, now)
     attempt = replace(attempt, session_id=session.sid, person=None, proofs=())
     interaction = replace(interaction, attempt=attempt, session=session)
     return Proved(interaction, session, await dispatcher.settle(transaction, interaction))
+
+
+async def still_stand(transaction: Transaction, person: Person, proofs: Sequence[Proof]) -> bool:
+    """Whether the password that was proved before is the person's still. Who changes it waits for us to end."""
+    proved_at = next((proof.at for proof in proofs if proof.factor == credentials.PASSWORD), None)
+    if proved_at is None:
+        return True
+    since = await credentials.changed_at(transaction, person.id, credentials.PASSWORD)
+    return since is not None and since <= proved_at
+
+
+async def begin_again(transaction: Transaction, interaction: Interaction) -> Response:
+    """What was proved in this attempt counts no more."""
+    attempt = replace(interaction.attempt, person=None, proofs=(), fault=None)
+    await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+    return RedirectResponse(interaction.url, 303)
 
 
 def answered(found: Proved) -> Response:
@@ -78,28 +95,15 @@ def _authentication(proofs: Sequence[Proof], basis: Authentication | None) -> Au
     return Authentication(new_id(max(times)), min(times), amr, acr)
 
 
-async def _is_enough(transaction: Transaction, interaction: Interaction, person: Person, proof: Authentication) -> bool:
-    """Whether no second factor is missing, as the database says at this moment."""
-    if proof.acr == ACR_TWO_FACTORS:
-        return True
-    if interaction.two_factors_demanded:
-        return False
-    return (await credentials.enrolled(transaction, person.id)).isdisjoint(evidence.DEMANDING)
-
-
 def _went_on(interaction: Interaction, person: Person) -> Attempt:
     if interaction.asked.subject in (None, person.id):
         return replace(interaction.attempt, username=interaction.attempt.username or person.email, fault=None, misses=0)
     return replace(interaction.attempt, username="", fault=OTHER_PERSON, misses=0)
 
 
-async def _remember(
-    transaction: Transaction, interaction: Interaction, person: Person, proofs: tuple[Proof, ...]
-) -> Proved:
-    attempt = interaction.attempt
-    if attempt.fault is None:
-        attempt = replace(attempt, person=person.id, proofs=proofs, session_id=None)
-    interaction = replace(interaction, attempt=attempt)
+async def _remember(transaction: Transaction, interaction: Interaction) -> Proved:
+    if interaction.attempt.fault is not None:  # the app waits for somebody else
+        interaction = replace(interaction, attempt=replace(interaction.attempt, person=None, proofs=()))
     return Proved(interaction, None, await dispatcher.settle(transaction, interaction))
 
 

@@ -55,6 +55,8 @@ async def factor(interaction: Interaction, form: Params) -> Response:
         person = await users.locked(transaction, user_id)
         if person is None:
             return RedirectResponse(interaction.url, 303)
+        if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
+            return await proving.begin_again(transaction, interaction)
         if not await _is_right(transaction, services, person, method, form.get("code") or "", now):
             return await _miss(transaction, interaction, person, method)
         found = await _proved(transaction, interaction, person, method, now)
@@ -73,6 +75,8 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
         person = await users.locked(transaction, user_id)
         if person is None or await _has_one(transaction, person):  # meanwhile, perhaps by the person themselves
             return RedirectResponse(interaction.url, 303)
+        if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
+            return await proving.begin_again(transaction, interaction)
         if device is None:
             attempt = replace(interaction.attempt, fault=WRONG_CODE)
             code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))

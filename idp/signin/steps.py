@@ -14,6 +14,7 @@ class Step(StrEnum):
     IDENTIFY = "identify"
     PASSWORD = "password"  # noqa: S105  # the name of a step
     FACTOR = "factor"
+    NEW_PASSWORD = "new-password"  # noqa: S105  # the name of a step
     ENROL = "enrol"
     CONSENT = "consent"
     DONE = "done"
@@ -24,8 +25,9 @@ class Progress:
     """What is known so far.
 
     `identified`: the attempt knows who is signing in. `session_user` and `auth_time`: the live session that
-    it is about, and `two_factors` whether it began with two. `proving`: who has proved the first of two factors in this
-    attempt. `has_second`: that person, or the session's, has a second factor.
+    it is about. `proving`: who has proved something in this attempt, and has no session yet. `two_factors`: what they
+    proved, or the session began with, makes two. `has_second`: they have a second factor. `leaked`: others know the
+    password that was proved here.
     `selectable`: there are sessions in this browser, and nobody said yet which of them it is about.
     `allowed`: what its person allowed this client before. `consented_by`: who allowed it in this very attempt.
     """
@@ -34,9 +36,10 @@ class Progress:
     selectable: bool
     session_user: str | None
     auth_time: datetime | None
-    two_factors: bool
     proving: str | None
+    two_factors: bool
     has_second: bool
+    leaked: bool
     allowed: frozenset[str]
     consented_by: str | None
 
@@ -65,34 +68,42 @@ def next_step(progress: Progress, demand: Demand) -> Step:
     return Step.DONE
 
 
+def missing(progress: Progress, demand: Demand) -> Step | None:
+    """What is between somebody who has proved something and their session.
+
+    The password is replaced after the second factor was proved: whoever knows a leaked one must not be able to set the
+    next one as well.
+    """
+    if progress.has_second and not progress.two_factors:
+        return Step.FACTOR
+    if progress.leaked:
+        return Step.NEW_PASSWORD
+    if demand.two_factors and not progress.two_factors:
+        return Step.ENROL
+    return None
+
+
 def _to_prove(progress: Progress, demand: Demand) -> Step:
-    if _second_is_missing(progress, demand):
-        if progress.has_second:
-            return Step.FACTOR
-        if progress.proving is not None:  # a session alone sets up nothing: its cookie may be in other hands
-            return Step.ENROL
+    step = _second_of_session(progress, demand)
+    if progress.proving is not None:
+        step = missing(progress, demand) if demand.subject in (None, progress.proving) else None
+    if step is not None:
+        return step
     if progress.identified:
         return Step.PASSWORD
     return Step.SELECT if progress.selectable else Step.IDENTIFY
 
 
-def _second_is_missing(progress: Progress, demand: Demand) -> bool:
-    """Whether the first factor was proved, here or when the session began, and the second one alone is missing."""
-    if not _two_are_needed(progress, demand):
-        return False
-    if progress.proving is not None:
-        return demand.subject in (None, progress.proving)
-    return _session_counts(progress, demand) and not progress.two_factors
-
-
-def _two_are_needed(progress: Progress, demand: Demand) -> bool:
-    return demand.two_factors or progress.has_second
+def _second_of_session(progress: Progress, demand: Demand) -> Step | None:
+    """A session alone sets up nothing: its cookie may be in other hands."""
+    lacks_one = progress.has_second and not progress.two_factors
+    return Step.FACTOR if lacks_one and _session_counts(progress, demand) else None
 
 
 def _signed_in(progress: Progress, demand: Demand) -> bool:
     if not _session_counts(progress, demand):
         return False
-    return progress.two_factors or not _two_are_needed(progress, demand)
+    return progress.two_factors or not (demand.two_factors or progress.has_second)
 
 
 def _session_counts(progress: Progress, demand: Demand) -> bool:

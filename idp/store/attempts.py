@@ -118,7 +118,7 @@ async def current(connection: Connection, sealer: Sealer, began: Attempt) -> tup
 async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bool:
     """Records what may change; False where the attempt is done or somebody else recorded since it was read."""
     username = None if attempt.username is None else sealer.seal(attempt.username.encode(), PURPOSE, attempt.id)
-    proofs = [[proof.factor, proof.at.isoformat()] for proof in attempt.proofs] or None
+    proofs = [[proof.factor, proof.at.isoformat(), proof.leaked] for proof in attempt.proofs] or None
     touched = await transaction.run(
         _SAVE,
         **{name: getattr(attempt, name) for name in _MUTABLE} | {"username": username, "proofs": proofs},
@@ -130,5 +130,5 @@ async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bo
     return touched == 1
 
 
-def _proofs(stored: list[list[str]] | None) -> tuple[Proof, ...]:
-    return tuple(Proof(factor, datetime.fromisoformat(at)) for factor, at in stored or ())
+def _proofs(stored: list[list[Any]] | None) -> tuple[Proof, ...]:
+    return tuple(Proof(factor, datetime.fromisoformat(at), *leaked) for factor, at, *leaked in stored or ())

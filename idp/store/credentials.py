@@ -40,6 +40,12 @@ _STILL = Statement(
     # not FOR SHARE: two who both have it, and then both write a new hash, would wait for each other
     .with_for_update(key_share=True),
 )
+_CHANGED = Statement(
+    Effect.READ,
+    select(_CREDENTIALS.c.updated_at)
+    .where(_CREDENTIALS.c.lookup == bindparam("lookup"))
+    .with_for_update(key_share=True),
+)
 _ADD = Statement(
     Effect.WRITE,
     lambda insert: (
@@ -129,6 +135,12 @@ async def remove(transaction: Transaction, user_id: str, factor: str, credential
 async def unchanged(transaction: Transaction, stored: StoredFactor) -> bool:
     """Whether the factor is still what was read, and its person may sign in. Who changes that waits for us to end."""
     return await transaction.one(_STILL, id=stored.id, version=stored.version) is not None
+
+
+async def changed_at(transaction: Transaction, user_id: str, factor: str) -> datetime | None:
+    """Since when a person's factor is what it is; None where there is none. Who changes it waits for us to end."""
+    row = await transaction.one(_CHANGED, lookup=_single(user_id, factor))
+    return None if row is None else row.updated_at
 
 
 async def add(

@@ -227,7 +227,7 @@ class Attempt(SQLModel, table=True):
     session_id: str | None = None
     consented_by: str | None = None
     person: str | None = None
-    proofs: list[list[str]] | None = _json(nullable=True)
+    proofs: list[list[Any]] | None = _json(nullable=True)
     misses: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
     version: int
     expires_at: datetime = _time(index=True)

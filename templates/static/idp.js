@@ -27,6 +27,15 @@ all("#caps", (hint) => {
   for (const type of ["keydown", "keyup", "mousedown"]) addEventListener(type, look);
 });
 
+// How many characters a new password lacks; the server counts in the same way.
+all("[data-least]", (field) => {
+  const hint = document.getElementById("length"), least = +field.dataset.least, rule = hint.textContent;
+  field.addEventListener("input", () => {
+    const lack = least - Math.min([...field.value].length, [...field.value.normalize("NFKC")].length);
+    hint.textContent = !field.value ? rule : lack > 0 ? `${lack} more character${lack > 1 ? "s" : ""}.` : "Long enough.";
+  });
+});
+
 all("[data-copy]", (button) => {
   if (!navigator.clipboard) return;
   button.hidden = false;

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import argon2
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
@@ -95,6 +96,8 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         provider.create_user()
         for email, name in (("ben", "Ben"), ("cleo", "Cleo"), ("dora", "Dora")):
             provider.create_user(f"{email}@example.test", name=f"{name} Example")
+        leaked = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("password1234")
+        provider.cli("user", "create", "leah@example.test", "--password-hash-stdin", stdin=leaked)
         yield provider
 
 

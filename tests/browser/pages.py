@@ -13,6 +13,7 @@ from tests.provider import PASSWORD
 Way = Callable[[Page, App], None]
 SECOND = "ben@example.test", PASSWORD
 WITHOUT_DEVICE = "cleo@example.test", PASSWORD
+LEAKED = "leah@example.test", "password1234"
 WITH_DEVICE = "dora@example.test", PASSWORD
 
 
@@ -67,6 +68,17 @@ def wrong_code(page: Page, app: App) -> None:
     page.locator("#code").press_sequentially("00000")
     press(page, "#continue")
     page.locator("summary").click()
+
+
+def new_password(page: Page, app: App) -> None:
+    page.goto(app.url())
+    sign_in(page, *LEAKED)
+
+
+def wrong_new_password(page: Page, app: App) -> None:
+    new_password(page, app)
+    page.locator("#new-password").fill("elevenchars")
+    press(page, "#continue")
 
 
 def consent(page: Page, app: App) -> None:
@@ -193,6 +205,8 @@ PAGES: dict[str, Way] = {
     "wrong first code": wrong_first_code,
     "factor": factor,
     "wrong code": wrong_code,
+    "new password": new_password,
+    "wrong new password": wrong_new_password,
     "consent": consent,
     "more consent": more_consent,
     "select": select,

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, allow, name_oneself, press, sign_in
-from tests.browser.pages import PAGES, consent, identify, password, wrong_password
+from tests.browser.pages import LEAKED, PAGES, consent, identify, new_password, password, wrong_password
 from tests.provider import EMAIL, PASSWORD
 
 FORM = """() => [...document.querySelectorAll("main input:not([type=hidden]), main button")].map((each) => [
@@ -237,3 +237,34 @@ def test_the_whole_way_by_keyboard_alone(page: Page, app: App) -> None:
     with page.expect_navigation():
         page.keyboard.press("Enter")
     page.wait_for_url(f"{app.site.origin}/callback?*code=*")
+
+
+def test_a_new_password_says_what_is_asked_before_and_while_it_is_typed(
+    windows: Windows, app: App, javascript: bool
+) -> None:
+    """A manager learns whose it is, and the length is told by the server where no script runs."""
+    page = windows.page(java_script_enabled=javascript)
+    new_password(page, app)
+    field = "#new-password"
+    wanted = {"type": "password", "autocomplete": "new-password", "autocapitalize": "off", "spellcheck": "false"}
+    assert {name: attribute(page, field, name) for name in wanted} == wanted
+    assert attribute(page, field, "maxlength") is None
+    assert (page.locator("#username").input_value(), attribute(page, "#username", "autocomplete")) == (
+        LEAKED[0],
+        "username",
+    )
+    box = page.locator("#username").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] < 0
+    assert page.locator("input[type=password]").count() == 1, "nobody types it twice who can look at it"
+    hint = page.locator("#length")
+    expect(hint).to_have_text("12 to 256 characters.")
+    for typed, told in (
+        ("wok plum fj", "1 more character."),
+        ("wok \U0001f511", "7 more characters."),
+        ("", "12 to 256 "),
+    ):
+        page.locator(field).fill(typed)
+        expect(hint).to_contain_text(told if javascript else "12 to 256 characters.")
+    page.locator(field).fill("wok plum fjord")
+    expect(hint).to_have_text("Long enough." if javascript else "12 to 256 characters.")

@@ -32,7 +32,18 @@ def weigh(context: BrowserContext, url: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["identify", "password", "wrong password", "returning", "enrol", "factor", "consent", "home", "unknown page"],
+    [
+        "identify",
+        "password",
+        "wrong password",
+        "returning",
+        "enrol",
+        "factor",
+        "new password",
+        "consent",
+        "home",
+        "unknown page",
+    ],
 )
 def test_a_page_is_light(windows: Windows, app: App, name: str) -> None:
     page = windows.page()

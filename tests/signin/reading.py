@@ -88,7 +88,7 @@ def choose(browser: Browser, name: str) -> httpx2.Response:
 
 def step_of(browser: Browser) -> str | None:
     """Which step the page is, as it tells its own script."""
-    found = re.search(r'data-step="(\w+)"', page_of(browser).text)
+    found = re.search(r'data-step="([\w-]+)"', page_of(browser).text)
     return found[1] if found else None
 
 

@@ -25,6 +25,7 @@ FIELDS = {
     "/signin/{attempt}/password": {"password": PASSWORD},
     "/signin/{attempt}/select": {"sid": "their own"},
     "/signin/{attempt}/factor": {"method": "totp", "code": "123456"},
+    "/signin/{attempt}/new-password": {"new_password": "wok plum fjord"},
     "/signin/{attempt}/enrol": {"code": "123456", "name": "Phone"},
     "/signin/{attempt}/consent": {"decision": "allow"},
     "/signin/{attempt}/switch": {},
@@ -36,7 +37,9 @@ FIELDS = {
 }
 
 # One changes the cookie alone; the others are of steps that are not the one at hand (see test_second_factor.py).
-OF_NO_EFFECT = {"/switch-account", "/signin/{attempt}/factor", "/signin/{attempt}/enrol"}
+OF_NO_EFFECT = {
+    *("/switch-account", "/signin/{attempt}/factor", "/signin/{attempt}/enrol", "/signin/{attempt}/new-password")
+}
 
 
 @dataclass(frozen=True)

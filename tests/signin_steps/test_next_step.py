@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.signin.steps import Demand, Progress, Step, next_step
+from idp.signin.steps import Demand, Progress, Step, missing, next_step
 
 NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
@@ -15,9 +15,10 @@ STRANGER = Progress(
     selectable=False,
     session_user=None,
     auth_time=None,
-    two_factors=False,
     proving=None,
+    two_factors=False,
     has_second=False,
+    leaked=False,
     allowed=frozenset(),
     consented_by=None,
 )
@@ -45,8 +46,9 @@ CONSENTED_BY = (None, "ana", "bob")
 FRESH_SINCE = {"any age": None, "a fresh one": NOW}
 ASKS = (False, True)
 SCOPE = frozenset({"openid", "email"})
-# Whether the session began with two factors, who proved the first one, whether they have a second, whether two must be.
-SECONDS = tuple(itertools.product((False, True), (None, "ana"), (False, True), (False, True)))
+# Who has proved something, whether that or the session makes two factors, whether they have a second, whether others
+# know the password, whether two must be.
+SECONDS = tuple(itertools.product((None, "ana"), (False, True), (False, True), (False, True), (False, True)))
 TABLE = [
     pytest.param(*row, id=", ".join(map(str, row)))
     for row in itertools.product(IDENTIFIED, SELECTABLE, SUBJECT, SESSIONS, ALLOWED, CONSENTED_BY, FRESH_SINCE, ASKS)
@@ -91,19 +93,22 @@ def test_az_10_az_12_and_co_02_the_next_step_of_every_combination(
     """Whoever skips, reorders, repeats or races a step finds the one that is missing."""
     user, auth_time = SESSIONS[session]
     counts = COUNTS[session, fresh_since] and subject != "bob"
-    for two_factors, proving, has_second, demanded in SECONDS:
+    for proving, two_factors, has_second, leaked, demanded in SECONDS:
         progress = Progress(
-            *(identified, selectable, user, auth_time, two_factors, proving, has_second),
+            *(identified, selectable, user, auth_time, proving, two_factors, has_second, leaked),
             *(ALLOWED[allowed], consented_by),
         )
         step = next_step(progress, Demand(subject, SCOPE, FRESH_SINCE[fresh_since], demanded, asks))
-        needed = demanded or has_second
-        first_is_there = subject != "bob" if proving else counts and not two_factors
-        if counts and (two_factors or not needed):
+        awaited = proving and subject != "bob"
+        if counts and (two_factors or not (demanded or has_second)):
             done = ENOUGH[allowed] and ASKED[asks, consented_by]
             assert step is (Step.DONE if done else Step.CONSENT)
-        elif needed and first_is_there and (has_second or proving):
-            assert step is (Step.FACTOR if has_second else Step.ENROL)
+        elif has_second and not two_factors and (awaited or (counts and not proving)):
+            assert step is Step.FACTOR
+        elif leaked and awaited:
+            assert step is Step.NEW_PASSWORD
+        elif demanded and not two_factors and awaited:
+            assert step is Step.ENROL
         else:
             assert step is (Step.PASSWORD if identified else Step.SELECT if selectable else Step.IDENTIFY)
 
@@ -122,6 +127,14 @@ def test_the_table_is_whole() -> None:
         (SIGNED_IN, replace(NOTHING, ask_consent=True), Step.CONSENT),
         (replace(STRANGER, identified=True, proving="ana", has_second=True), NOTHING, Step.FACTOR),
         (replace(STRANGER, identified=True, proving="ana"), replace(NOTHING, two_factors=True), Step.ENROL),
+        (replace(STRANGER, identified=True, proving="ana", leaked=True), NOTHING, Step.NEW_PASSWORD),
+        (replace(STRANGER, identified=True, proving="ana", leaked=True, has_second=True), NOTHING, Step.FACTOR),
+        (replace(STRANGER, identified=True, proving="ana", leaked=True, two_factors=True), NOTHING, Step.NEW_PASSWORD),
+        (
+            replace(STRANGER, identified=True, proving="ana", leaked=True),
+            replace(NOTHING, two_factors=True),
+            Step.NEW_PASSWORD,
+        ),
         (SIGNED_IN, replace(NOTHING, two_factors=True), Step.PASSWORD),
         (replace(SIGNED_IN, has_second=True), NOTHING, Step.FACTOR),
         (replace(SIGNED_IN, has_second=True, two_factors=True), NOTHING, Step.DONE),
@@ -133,7 +146,10 @@ def test_the_table_is_whole() -> None:
     ],
     ids=[
         *("a stranger", "single sign-on", "prompt=login", "a new scope", "prompt=consent"),
-        *("a code after the password", "a device to be set up", "stepping up without a device", "stepping up"),
+        *("a code after the password", "a device to be set up"),
+        *("a leaked password", "a code before a leaked one is replaced", "a leaked one after the code"),
+        "a leaked one is replaced before a device is set up",
+        *("stepping up without a device", "stepping up"),
         *("single sign-on with two factors", "both anew"),
     ],
 )
@@ -182,7 +198,7 @@ TIMES = st.one_of(st.none(), st.timedeltas(timedelta(-9), timedelta(9)).map(lamb
 SCOPES = st.frozensets(st.sampled_from(["openid", "email", "profile"]))
 PEOPLE = st.sampled_from([None, "ana", "bob"])
 BOTH = st.booleans()
-PROGRESS = st.builds(Progress, BOTH, BOTH, PEOPLE, TIMES, BOTH, PEOPLE, BOTH, SCOPES, PEOPLE)
+PROGRESS = st.builds(Progress, BOTH, BOTH, PEOPLE, TIMES, PEOPLE, BOTH, BOTH, BOTH, SCOPES, PEOPLE)
 DEMAND = st.builds(Demand, PEOPLE, SCOPES, TIMES, BOTH, BOTH)
 
 
@@ -202,11 +218,22 @@ def test_co_02_a_code_is_never_given_without_a_fresh_session_and_everything_allo
 
 
 @given(PROGRESS, DEMAND)
+def test_mf_02_no_session_begins_while_something_is_missing(progress: Progress, demand: Demand) -> None:
+    """The attacker has a part of what it takes, or a password that is on a list."""
+    if missing(progress, demand) is None:
+        assert progress.two_factors or not (progress.has_second or demand.two_factors)
+        assert not progress.leaked
+    if missing(progress, demand) is Step.NEW_PASSWORD:
+        assert progress.two_factors or not progress.has_second, "who has a second factor proves it first"
+
+
+@given(PROGRESS, DEMAND)
 def test_the_same_facts_always_give_the_same_step_and_more_proof_never_goes_back(
     progress: Progress, demand: Demand
 ) -> None:
     demand = replace(demand, subject=None if demand.subject is None else "ana")
-    order = [Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.ENROL, Step.FACTOR, Step.CONSENT, Step.DONE]
+    order = [*(Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.FACTOR), *(Step.NEW_PASSWORD, Step.ENROL)]
+    order += [Step.CONSENT, Step.DONE]
     proved = {"identified": True, "session_user": "ana", "auth_time": NOW + timedelta(days=10), "two_factors": True}
     signed_in = replace(progress, selectable=False, **proved)  # type: ignore[arg-type]
     consented = replace(signed_in, allowed=progress.allowed | demand.scope, consented_by="ana")
