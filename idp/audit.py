@@ -42,6 +42,7 @@ class Event(StrEnum):
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     USER_PASSWORD_SET = "user.password_set"  # noqa: S105  # the name of an event
+    PASSWORD_NOT_CHANGED = "password.not_changed"  # noqa: S105  # the name of an event
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     USER_DELETED = "user.deleted"

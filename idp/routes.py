@@ -2,6 +2,8 @@
 
 from starlette.routing import BaseRoute, Route
 
+from idp.account import authenticators, passwords, recovery_codes, security
+from idp.account.access import changed, fresh, seen
 from idp.oauth.authorize import authorize, stored
 from idp.oauth.discovery import discovery, jwks, meaning
 from idp.oauth.introspect import introspect
@@ -10,7 +12,9 @@ from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
 from idp.signin import home, logout, pages, replacing, second
 from idp.signin.begin import begin
+from idp.signin.confirm import confirm
 from idp.signin.loading import posted, shown, to_page
+from idp.web import own
 from idp.web.cors import preflight
 from idp.web.pages import static
 
@@ -43,6 +47,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
     Route("/signin/{attempt}/forget", posted(pages.forget), methods=["POST"]),
     Route("/signin/{attempt}/{form}", to_page),
+    Route("/confirm/{page}", confirm),
     Route("/logout", logout.logout, methods=["GET", "POST"]),
     Route("/logout/{request}", logout.asked_before),
     Route("/logout/{request}", logout.confirmed, methods=["POST"]),
@@ -51,6 +56,14 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/switch-account", home.switch_account, methods=["POST"]),
     Route("/signed-out", home.signed_out),
     Route("/apps/{client_id}/withdraw", home.withdraw, methods=["POST"]),
+    Route(own.SECURITY, seen(own.SECURITY, security.overview)),
+    Route(own.PASSWORD, fresh(own.PASSWORD, passwords.show)),
+    Route(own.PASSWORD, changed(own.PASSWORD, passwords.change), methods=["POST"]),
+    Route(own.AUTHENTICATOR, fresh(own.AUTHENTICATOR, authenticators.show)),
+    Route(own.AUTHENTICATOR, changed(own.AUTHENTICATOR, authenticators.add), methods=["POST"]),
+    Route(f"{own.AUTHENTICATOR}/{{device}}/remove", changed(own.SECURITY, authenticators.remove), methods=["POST"]),
+    Route(own.RECOVERY_CODES, fresh(own.RECOVERY_CODES, recovery_codes.show)),
+    Route(own.RECOVERY_CODES, changed(own.RECOVERY_CODES, recovery_codes.replace), methods=["POST"]),
     Route("/errors/{error}", meaning),
     Route("/static/{file}", static),
 )

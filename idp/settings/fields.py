@@ -137,6 +137,10 @@ class Settings(BaseSettings):
     second_factor: Literal["optional", "required"] = Field(
         "optional", description="Whether everybody needs a second factor, or only who has set one up."
     )
+    fresh_proof: Duration = Field(
+        timedelta(minutes=5),
+        description="How long ago people may have proved who they are to change how they sign in; 1m to 20m.",
+    )
     prune_interval: Duration = Field(timedelta(minutes=10), description="How often a worker removes what has expired.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line to log.")
     log_format: Literal["json", "text"] = Field(
@@ -203,6 +207,14 @@ class Settings(BaseSettings):
     def _grace_is_short(cls, value: timedelta) -> timedelta:
         if value > timedelta(seconds=60):
             message = "at most 60s"
+            raise ValueError(message)
+        return value
+
+    @field_validator("fresh_proof")
+    @classmethod
+    def _proof_is_fresh(cls, value: timedelta) -> timedelta:
+        if not timedelta(minutes=1) <= value <= timedelta(minutes=20):
+            message = "1m to 20m"
             raise ValueError(message)
         return value
 

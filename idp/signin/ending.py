@@ -14,7 +14,7 @@ from idp.store import grants
 from idp.store import sessions as stored_sessions
 from idp.store.db import Transaction
 from idp.store.sessions import SignedIn
-from idp.web import cookies, sessions
+from idp.web import sessions
 from idp.web.origin import origin_of
 
 
@@ -39,7 +39,7 @@ async def sign_out(
     if staying:
         sessions.write(response, services, staying)
     else:
-        cookies.clear(response, services.settings, cookies.SESSION)
+        sessions.clear(response, services)
     remembered.forget(response, services)
 
 

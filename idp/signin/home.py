@@ -15,7 +15,7 @@ from idp.signin import accounts, ending
 from idp.store import consents, grants
 from idp.store.consents import ConnectedApp
 from idp.store.sessions import SignedIn
-from idp.web import csrf, problems, sessions
+from idp.web import csrf, own, problems, sessions
 from idp.web.csrf import Forged
 from idp.web.origin import origin_of
 from idp.web.pages import page
@@ -26,15 +26,16 @@ async def home(request: Request) -> Response:
     services = services_of(request)
     signed_in = await sessions.signed_in(request, services, services.clock())
     if not signed_in:
-        return page(request, "signin/home.html", {"account": None})
+        return page(request, "signin/home.html", {"account": None, "sign_in": own.confirm(own.HOME)})
     session, *others = signed_in
     apps = await consents.of_user(services.database, session.user_id)
     context = {
         "account": {"name": session.name, "email": session.email},
         "others": [{"sid": each.sid, "name": each.name, "email": each.email} for each in others],
-        "csrf": _token(services, session),
+        "csrf": sessions.form_token(services, session),
         "sign_out_action": "/sign-out",
         "switch_action": "/switch-account",
+        "security": own.SECURITY,
         "apps": [_app(app, services.settings.scope_words) for app in apps],
     }
     return page(request, "signin/home.html", context)
@@ -101,12 +102,8 @@ async def withdraw(request: Request) -> Response:
     return RedirectResponse("/", 303)
 
 
-def _token(services: Services, session: SignedIn) -> str:
-    return csrf.token(services, session.sid, session.secret, session.user_id)
-
-
 async def _check(request: Request, services: Services, session: SignedIn | None) -> Params:
-    return await csrf.read_form(request, services, _token(services, session) if session else None)
+    return await csrf.read_form(request, services, sessions.form_token(services, session) if session else None)
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -23,7 +23,7 @@ from idp.store.ids import hash_of, new_id
 from idp.store.prune import KEEP_ATTEMPTS
 from idp.store.sessions import SignedIn
 from idp.store.users import canonical
-from idp.web import answers
+from idp.web import answers, own
 
 MAX_USERNAME = 320
 MAX_URL_PART = 7000  # proxies take lines of 8 KB
@@ -160,9 +160,11 @@ async def settle(transaction: Transaction, interaction: Interaction) -> str | No
 
 
 def proceed(interaction: Interaction, code: str | None) -> Response:
-    """After a post: to the app with its code, or back to the attempt's page."""
+    """After a post: to the app with its code, to the page of ours that asked, or back to the attempt's page."""
     if code is None:
         return RedirectResponse(interaction.url, 303)
+    if interaction.client.client_id == own.CLIENT_ID:
+        return RedirectResponse(interaction.asked.redirect_uri, 303)
     return answers.success(interaction.request, interaction.answer_to, code, interaction.client.client_name)
 
 
@@ -181,6 +183,9 @@ async def give_code(interaction: Interaction) -> Response:
 
 
 async def _issue_code(transaction: Transaction, interaction: Interaction) -> str:
+    """An empty one for a page of our own: the session is all that it needs."""
+    if interaction.client.client_id == own.CLIENT_ID:
+        return ""
     services, now = interaction.services, interaction.services.clock()
     code = _code(interaction, now)
     until = now + services.settings.code_lifetime

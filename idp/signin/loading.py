@@ -3,12 +3,13 @@
 import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from idp.protocol.authorize import AnswerTo, AuthorizationRequest
+from idp.protocol.clients import Client
 from idp.protocol.errors import InvalidRequest, OAuthError
 from idp.protocol.params import Params
 from idp.protocol.redirects import return_address
@@ -20,7 +21,7 @@ from idp.store import attempts, handles
 from idp.store.attempts import Attempt
 from idp.store.ids import hash_of
 from idp.store.prune import KEEP_ATTEMPTS
-from idp.web import cookies, csrf, forms, problems
+from idp.web import cookies, csrf, forms, own, problems
 from idp.web.csrf import Forged
 from idp.web.origin import note
 from idp.web.problems import Problem
@@ -135,7 +136,7 @@ async def load(request: Request) -> Interaction:
     began = await _began(services, request.path_params["attempt"])
     note(request, client_id=began.client_id)
     browser = _browser(request, services, began)
-    client, attempt = await attempts.current(services.database, services.sealer, began)
+    client, attempt = await _current(services, began)
     if client is None:
         raise Halt(problems.UNKNOWN_CLIENT)
     asked = AuthorizationRequest.from_json(attempt.request)
@@ -147,6 +148,12 @@ async def load(request: Request) -> Interaction:
     signed_in, session = await accounts.find(request, services, attempt, asked)
     interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, signed_in, session)
     return await dispatcher.recalled(interaction)
+
+
+async def _current(services: Services, began: Attempt) -> tuple[Client | None, Attempt]:
+    if began.client_id != own.CLIENT_ID:
+        return await attempts.current(services.database, services.sealer, began)
+    return own.client(services.settings), await attempts.current_alone(services.database, services.sealer, began)
 
 
 async def _began(services: Services, url_part: str) -> Attempt:
@@ -183,6 +190,8 @@ def _begin_again(attempt: Attempt) -> Response:
 def _again(attempt: Attempt, username: str | None = None) -> str:
     """The authorization request as a link. It carries no authority: anybody could make it."""
     asked = AuthorizationRequest.from_json(attempt.request)
+    if attempt.client_id == own.CLIENT_ID:
+        return own.confirm(urlsplit(asked.redirect_uri).path)
     parameters = {
         "response_type": "code",
         "client_id": asked.client_id,

@@ -1,16 +1,15 @@
 """The second factor: a code of an authenticator app, a recovery code, or setting both up where there is neither."""
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from idp import audit
+from idp import audit, enrolment
 from idp.audit import Event
+from idp.enrolment import Setup
 from idp.factors import recovery, totp
 from idp.factors.proofs import DEMANDING, Proof
 from idp.protocol.claims import Authentication
@@ -22,7 +21,6 @@ from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
 from idp.store import credentials, sessions, users
 from idp.store.db import Transaction
-from idp.store.ids import hash_of
 from idp.store.users import Person
 from idp.web.origin import origin_of
 
@@ -35,14 +33,6 @@ _VERIFY: Mapping[str, Callable[[dict[str, Any], str, datetime], dict[str, Any] |
     totp.NAME: totp.verify,
     recovery.NAME: lambda data, typed, _: recovery.verify(data, typed),
 }
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a person who sets up an authenticator app is shown: the same at each reload, and in no other sign-in."""
-
-    secret: str
-    recovery_codes: list[str]
 
 
 async def factor(interaction: Interaction, form: Params) -> Response:
@@ -70,32 +60,26 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
         return RedirectResponse(interaction.url, 303)
     services, now = interaction.services, interaction.services.clock()
     shown = setup(interaction)
-    device = totp.verify(totp.device(shown.secret, totp.name_of(form.get("name"))), form.get("code") or "", now)
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
         if person is None or await _has_one(transaction, person):  # meanwhile, perhaps by the person themselves
             return RedirectResponse(interaction.url, 303)
         if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
             return await proving.begin_again(transaction, interaction)
-        if device is None:
+        transaction.durable()
+        name, typed = form.get("name"), form.get("code") or ""
+        if not await enrolment.add_authenticator(transaction, services, person.id, shown.secret, name, typed, now):
             attempt = replace(interaction.attempt, fault=WRONG_CODE)
             code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
             return dispatcher.proceed(interaction, code)
-        await _enrol(transaction, interaction, person, shown, device, now)
+        await _enrolled(transaction, interaction, person, shown, now)
         found = await _proved(transaction, interaction, person, totp.NAME, now)
     return proving.answered(found)
 
 
 def setup(interaction: Interaction) -> Setup:
-    """Nothing of it is stored before it is confirmed, so that nothing abandoned stays behind."""
-    key = interaction.services.sealer.subkey("enrolment")
-
-    def derived(what: str, size: int) -> bytes:
-        name = f"{what}:{interaction.attempt.id}:{interaction.proving}"
-        return hmac.digest(key, name.encode(), hashlib.sha256)[:size]
-
-    codes = [recovery.code(derived(f"recovery {number}", recovery.CODE_BYTES)) for number in range(recovery.COUNT)]
-    return Setup(totp.secret(derived("totp", totp.SECRET_BYTES)), codes)
+    """What is shown in this sign-in and in no other."""
+    return enrolment.setup(interaction.services, f"{interaction.attempt.id}:{interaction.proving}")
 
 
 async def _has_one(transaction: Transaction, person: Person) -> bool:
@@ -138,22 +122,12 @@ async def _miss(transaction: Transaction, interaction: Interaction, person: Pers
     return dispatcher.proceed(interaction, code)
 
 
-async def _enrol(
-    transaction: Transaction,
-    interaction: Interaction,
-    person: Person,
-    shown: Setup,
-    device: dict[str, Any],
-    now: datetime,
+async def _enrolled(
+    transaction: Transaction, interaction: Interaction, person: Person, shown: Setup, now: datetime
 ) -> None:
     """Sessions that began without the second factor end, so that nobody is in by less."""
     services = interaction.services
-    transaction.durable()
-    lookup = f"{totp.NAME}:{hash_of(shown.secret)}"
-    await credentials.add(transaction, services.sealer, person.id, totp.NAME, device, now, lookup)
-    await credentials.remove(transaction, person.id, recovery.NAME)
-    codes = recovery.data(shown.recovery_codes)
-    await credentials.add(transaction, services.sealer, person.id, recovery.NAME, codes, now)
+    await enrolment.replace_recovery_codes(transaction, services, person.id, shown.recovery_codes, now)
     await sessions.end_all_of(transaction, person.id, now)
     await audit.record(
         transaction,

@@ -13,7 +13,7 @@ from idp import quick_json
 from idp.factors.proofs import Proof
 from idp.protocol.clients import Client
 from idp.store import clients
-from idp.store.db import Connection, Effect, Statement, Transaction
+from idp.store.db import Connection, Effect, Row, Statement, Transaction
 from idp.store.seal import SealBroken, Sealer, from_text, to_text
 from idp.store.tables import Attempt as AttemptRow
 from idp.store.tables import ClientRow, table_of
@@ -31,6 +31,10 @@ _FIND = Statement(
     select(*clients.COLUMNS, _ATTEMPTS.c.version, *(_ATTEMPTS.c[name] for name in _MUTABLE))
     .select_from(_CLIENTS.outerjoin(_ATTEMPTS, _ATTEMPTS.c.id == bindparam("id")))
     .where(_CLIENTS.c.client_id == bindparam("client_id"), _CLIENTS.c.disabled_at.is_(None)),
+)
+_FIND_ALONE = Statement(
+    Effect.READ,
+    select(_ATTEMPTS.c.version, *(_ATTEMPTS.c[name] for name in _MUTABLE)).where(_ATTEMPTS.c.id == bindparam("id")),
 )
 _SAVE = Statement(
     Effect.WRITE,
@@ -107,12 +111,20 @@ async def current(connection: Connection, sealer: Sealer, began: Attempt) -> tup
     row = await connection.one(_FIND, id=began.id, client_id=began.client_id)
     if row is None:
         return None, began
-    if row.version is None:
-        return clients.client_of(row), began
+    return clients.client_of(row), began if row.version is None else _recorded(sealer, began, row)
+
+
+async def current_alone(connection: Connection, sealer: Sealer, began: Attempt) -> Attempt:
+    """The attempt with what has happened since it began, where its client is no registered one."""
+    row = await connection.one(_FIND_ALONE, id=began.id)
+    return began if row is None else _recorded(sealer, began, row)
+
+
+def _recorded(sealer: Sealer, began: Attempt, row: Row) -> Attempt:
     username = None if row.username is None else sealer.unseal(row.username, PURPOSE, began.id).decode()
     since = {name: getattr(row, name) for name in _MUTABLE}
     since |= {"username": username, "proofs": _proofs(row.proofs), "version": row.version}
-    return clients.client_of(row), replace(began, **since)
+    return replace(began, **since)
 
 
 async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bool:

@@ -88,6 +88,7 @@ class StoredFactor:
     data: dict[str, Any]
     version: int
     created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 async def find(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> StoredFactor | None:
@@ -122,7 +123,13 @@ async def of_person(connection: Connection, sealer: Sealer, user_id: str, factor
     """All that a person has of a factor, the oldest first."""
     rows = await connection.all(_OF_PERSON, user_id=user_id, factor=factor)
     return [
-        StoredFactor(row.id, quick_json.decode(sealer.unseal(row.data, PURPOSE, row.id)), row.version, row.created_at)
+        StoredFactor(
+            row.id,
+            quick_json.decode(sealer.unseal(row.data, PURPOSE, row.id)),
+            row.version,
+            row.created_at,
+            row.updated_at,
+        )
         for row in rows
     ]
 

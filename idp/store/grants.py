@@ -139,6 +139,7 @@ _END = _end(_GRANTS.c.id == bindparam("of"))
 _END_OF_CONSENT = _end(_GRANTS.c.user_id == bindparam("of_user"), _GRANTS.c.client_id == bindparam("of_client"))
 _END_OF_CLIENT = _end(_GRANTS.c.client_id == bindparam("of_client"))
 _END_OF_USER = _end(_GRANTS.c.user_id == bindparam("of_user"))
+_END_ELSEWHERE = _end(_GRANTS.c.user_id == bindparam("of_user"), _GRANTS.c.session_id != bindparam("kept"))
 _END_OF_SESSION = _end(
     # its person's, of whom there is an index
     _GRANTS.c.user_id == select(_SESSIONS.c.user_id).where(_SESSIONS.c.id == bindparam("of_session")).scalar_subquery(),
@@ -317,6 +318,11 @@ async def end_of_client(transaction: Transaction, client_id: str, reason: str, n
 
 async def end_of_user(transaction: Transaction, user_id: str, reason: str, now: datetime) -> int:
     return len(await transaction.all(_END_OF_USER, of_user=user_id, reason=reason, now=now))
+
+
+async def end_elsewhere(transaction: Transaction, user_id: str, kept: str, reason: str, now: datetime) -> int:
+    """All of a person's but those that the session `kept` gave."""
+    return len(await transaction.all(_END_ELSEWHERE, of_user=user_id, kept=kept, reason=reason, now=now))
 
 
 async def end_of_session(transaction: Transaction, sid: str, now: datetime) -> int:

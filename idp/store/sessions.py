@@ -47,6 +47,12 @@ _RENEW = Statement(
         acr=bindparam("new_acr"),
     ),
 )
+_STRENGTHEN = Statement(
+    Effect.WRITE,
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("of"), _SESSIONS.c.ended_at.is_(None))
+    .values(amr=bindparam("new_amr"), acr=bindparam("new_acr")),
+)
 _TOUCH = Statement(
     Effect.COUNT, update(_SESSIONS).where(_SESSIONS.c.id == bindparam("of")).values(seen_at=bindparam("now"))
 )
@@ -60,6 +66,14 @@ _END_OF_USER = Statement(
     Effect.REVOKE,
     update(_SESSIONS)
     .where(_SESSIONS.c.user_id == bindparam("of"), _SESSIONS.c.ended_at.is_(None))
+    .values(ended_at=bindparam("now")),
+)
+
+
+_END_OTHERS = Statement(
+    Effect.REVOKE,
+    update(_SESSIONS)
+    .where(_SESSIONS.c.user_id == bindparam("of"), _SESSIONS.c.id != bindparam("kept"), _SESSIONS.c.ended_at.is_(None))
     .values(ended_at=bindparam("now")),
 )
 
@@ -125,6 +139,11 @@ async def renew(transaction: Transaction, secret: str, proof: Authentication, no
     return touched == 1
 
 
+async def strengthen(transaction: Transaction, sid: str, amr: tuple[str, ...], acr: str) -> None:
+    """More was proved in the session; it is as old as before."""
+    await transaction.run(_STRENGTHEN, of=sid, new_amr=" ".join(amr), new_acr=acr)
+
+
 async def touch(runner: Runner, sid: str, now: datetime) -> None:
     await runner.run(_TOUCH, of=sid, now=now)
 
@@ -135,6 +154,11 @@ async def end(transaction: Transaction, sid: str, now: datetime) -> bool:
 
 async def end_all_of(transaction: Transaction, user_id: str, now: datetime) -> int:
     return await transaction.run(_END_OF_USER, of=user_id, now=now)
+
+
+async def end_others(transaction: Transaction, user_id: str, kept: str, now: datetime) -> int:
+    """All of a person's but the session `kept`."""
+    return await transaction.run(_END_OTHERS, of=user_id, kept=kept, now=now)
 
 
 def _signed_in(row: Row, secret: str) -> SignedIn:

@@ -1,6 +1,7 @@
 """Our cookies: their names, their attributes, and reading them strictly."""
 
 from datetime import timedelta
+from typing import Literal
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -9,6 +10,7 @@ from idp.settings import Settings
 
 BROWSER = "browser"
 SESSION = "session"
+STRICT = "strict"  # a twin of the session that no other site's link or form brings
 ACCOUNT = "account"
 BROWSER_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
 _MAX_VALUE = 256
@@ -37,10 +39,12 @@ def read(headers: Headers, settings: Settings, purpose: str) -> str | None:
 def write(response: Response, settings: Settings, purpose: str, value: str, lifetime: timedelta | None = None) -> None:
     age = "" if lifetime is None else f"; Max-Age={int(lifetime.total_seconds())}"
     secure = "; Secure" if settings.secure else ""
+    same_site = "strict" if purpose == STRICT else "lax"
     response.headers.append(
-        "set-cookie", f"{name(settings, purpose)}={value}; HttpOnly{age}; Path=/; SameSite=lax{secure}"
+        "set-cookie", f"{name(settings, purpose)}={value}; HttpOnly{age}; Path=/; SameSite={same_site}{secure}"
     )
 
 
 def clear(response: Response, settings: Settings, purpose: str) -> None:
-    response.delete_cookie(name(settings, purpose), path="/", secure=settings.secure, httponly=True, samesite="lax")
+    same_site: Literal["strict", "lax"] = "strict" if purpose == STRICT else "lax"
+    response.delete_cookie(name(settings, purpose), path="/", secure=settings.secure, httponly=True, samesite=same_site)

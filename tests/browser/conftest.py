@@ -94,7 +94,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     """A provider as it is in production, with the person Ana."""
     with running(tmp_path_factory.mktemp("browser"), name="Example sign-in") as provider:
         provider.create_user()
-        for email, name in (("ben", "Ben"), ("cleo", "Cleo"), ("dora", "Dora")):
+        for email, name in (("ben", "Ben"), ("cleo", "Cleo"), ("dora", "Dora"), ("elif", "Elif")):
             provider.create_user(f"{email}@example.test", name=f"{name} Example")
         leaked = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("password1234")
         provider.cli("user", "create", "leah@example.test", "--password-hash-stdin", stdin=leaked)

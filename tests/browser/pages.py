@@ -7,6 +7,7 @@ import pyotp
 from playwright.sync_api import Page
 
 from idp.protocol.claims import ACR_TWO_FACTORS
+from idp.web import own
 from tests.browser.conftest import App, Development, allow, name_oneself, press, sign_in
 from tests.provider import PASSWORD
 
@@ -15,6 +16,8 @@ SECOND = "ben@example.test", PASSWORD
 WITHOUT_DEVICE = "cleo@example.test", PASSWORD
 LEAKED = "leah@example.test", "password1234"
 WITH_DEVICE = "dora@example.test", PASSWORD
+WITH_APPS = "elif@example.test", PASSWORD
+RECOVERY_CODES: dict[int, list[str]] = {}  # of WITH_APPS, by the provider's port
 
 
 def identify(page: Page, app: App) -> None:
@@ -135,6 +138,52 @@ def home_of_two(page: Page, app: App) -> None:
     page.goto(app.provider.issuer)
 
 
+def security(page: Page, app: App) -> None:
+    home(page, app)
+    page.goto(f"{app.provider.issuer}{own.SECURITY}")
+
+
+def security_with_devices(page: Page, app: App) -> None:
+    """Of somebody with an authenticator app; who comes again signs in by a recovery code."""
+    codes = RECOVERY_CODES.setdefault(app.provider.port, [])
+    page.goto(f"{app.provider.issuer}{own.SECURITY if codes else own.AUTHENTICATOR}")
+    sign_in(page, *WITH_APPS)
+    if codes:
+        page.locator("summary").click()
+        page.locator("#recovery").fill(codes.pop())
+        press(page, "details button")
+        if not codes:
+            page.goto(f"{app.provider.issuer}{own.RECOVERY_CODES}")
+            codes.extend(page.locator(".codes li").all_inner_texts())
+            press(page, "#continue")
+    else:
+        codes.extend(page.locator(".codes li").all_inner_texts())
+        page.locator("#code").fill(pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", "")).now())
+        press(page, "#continue")
+
+
+def recovery_codes(page: Page, app: App) -> None:
+    security_with_devices(page, app)
+    page.goto(f"{app.provider.issuer}{own.RECOVERY_CODES}")
+
+
+def change_password(page: Page, app: App) -> None:
+    home(page, app)
+    page.goto(f"{app.provider.issuer}{own.PASSWORD}")
+
+
+def change_refused(page: Page, app: App) -> None:
+    change_password(page, app)
+    page.locator("#current").fill("not the right one")
+    page.locator("#password").fill("seven bright green umbrellas")
+    press(page, "#continue")
+
+
+def add_authenticator(page: Page, app: App) -> None:
+    home(page, app)
+    page.goto(f"{app.provider.issuer}{own.AUTHENTICATOR}")
+
+
 def meaning(page: Page, app: App) -> None:
     page.goto(f"{app.provider.issuer}/errors/invalid_grant")
 
@@ -212,6 +261,12 @@ PAGES: dict[str, Way] = {
     "select": select,
     "home": home,
     "home of two": home_of_two,
+    "security": security,
+    "security with devices": security_with_devices,
+    "recovery codes": recovery_codes,
+    "change password": change_password,
+    "change refused": change_refused,
+    "add authenticator": add_authenticator,
     "meaning": meaning,
     "home of nobody": home_of_nobody,
     "signed out": signed_out,

@@ -100,6 +100,7 @@ def test_se05_on_loopback_the_port_is_in_the_name_since_cookies_ignore_ports(
     signed_in = browser.http.post(form.action, data=form.fields | {"password": PASSWORD})
     assert set_cookies(signed_in) == {
         f"idp_session_{provider.port}": {"path": "/", "httponly": "", "samesite": "lax"},
+        f"idp_strict_{provider.port}": {"path": "/", "httponly": "", "samesite": "strict"},
         f"idp_account_{provider.port}": {"path": "/", "httponly": "", "samesite": "lax", "max-age": "34560000"},
     }
     form = next(form for form in forms(browser.open("/").text) if form.action == "/sign-out")
@@ -122,10 +123,11 @@ def test_se05_behind_tls_every_cookie_is_a_host_cookie(behind_tls: Provider, cli
     for path in ("/nowhere", "/token", "/signin/never-was", "/authorize", "/jwks", "/static/idp.css", "/static/none"):
         tls.go(path)
     names = {name for each in tls.answers for name in set_cookies(each)}
-    assert names == {"__Host-idp_browser", "__Host-idp_session", "__Host-idp_account"}
+    assert names == {"__Host-idp_browser", "__Host-idp_session", "__Host-idp_strict", "__Host-idp_account"}
     for each in tls.answers:
         for name, attributes in set_cookies(each).items():
-            kept = {"path": "/", "secure": "", "httponly": "", "samesite": "lax"}
+            same_site = "strict" if name == "__Host-idp_strict" else "lax"
+            kept = {"path": "/", "secure": "", "httponly": "", "samesite": same_site}
             assert attributes.items() >= kept.items(), (name, attributes)
             assert "domain" not in attributes
         assert all(len(header) < 400 for header in each.headers.get_list("set-cookie"))  # a browser drops 4 kB and more
@@ -280,7 +282,7 @@ def test_se09_no_cookie_is_shown_or_written_anywhere(provider: Provider, browser
     browser.sign_in(app.url())
     browser.open("/")
     values = list(browser.http.cookies.values())
-    assert len(values) == 3
+    assert len(values) == 4
     for text, headers in texts:
         elsewhere = [value for name, value in headers.multi_items() if name != "set-cookie"]
         assert not any(value in text or value in " ".join(elsewhere) for value in values)

@@ -34,11 +34,20 @@ FIELDS = {
     "/sign-out": {},
     "/switch-account": {"sid": "their own"},
     "/apps/{client_id}/withdraw": {},
+    "/account/password": {"current": "not their own", "password": "yet another good password"},
+    "/account/authenticator": {"code": "123456", "setup": "any", "name": "Phone"},
+    "/account/authenticator/{device}/remove": {},
+    "/account/recovery-codes": {"setup": ".any"},
 }
 
-# One changes the cookie alone; the others are of steps that are not the one at hand (see test_second_factor.py).
+# One changes the cookie alone; the others are of steps that are not the one at hand (see test_second_factor.py), or
+# would have to bring a right password or code (see tests/account).
 OF_NO_EFFECT = {
-    *("/switch-account", "/signin/{attempt}/factor", "/signin/{attempt}/enrol", "/signin/{attempt}/new-password")
+    "/switch-account",
+    "/signin/{attempt}/factor",
+    "/signin/{attempt}/enrol",
+    "/signin/{attempt}/new-password",
+    *(route for route in FIELDS if route.startswith("/account/")),
 }
 
 

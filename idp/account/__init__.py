@@ -1,0 +1,1 @@
+"""The door for people who manage their own account."""

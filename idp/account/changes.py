@@ -1,0 +1,42 @@
+"""What goes with every change of how a person signs in: the lock, the event, and what it makes of the session."""
+
+from idp import audit
+from idp.account.access import Asking
+from idp.audit import Event
+from idp.factors import proofs as evidence
+from idp.factors.proofs import MULTIPLE, Proof
+from idp.protocol.claims import ACR_TWO_FACTORS
+from idp.store import sessions, users
+from idp.store.db import Transaction
+from idp.web.origin import origin_of
+
+
+async def locked(transaction: Transaction, asking: Asking) -> bool:
+    """Whether the person may change anything still: not disabled, and their session not ended, a moment ago.
+
+    Of several changes at once each waits for the one before it.
+    """
+    transaction.durable()
+    services, session = asking.services, asking.session
+    if await users.locked(transaction, session.user_id) is None:
+        return False
+    return await sessions.is_alive(transaction, session.sid, asking.now, services.settings.session_idle_lifetime)
+
+
+async def record(transaction: Transaction, asking: Asking, event: Event, factor: str) -> None:
+    await audit.record(
+        transaction,
+        asking.services,
+        event,
+        origin_of(asking.request),
+        user_id=asking.session.user_id,
+        session_id=asking.session.sid,
+        factor=factor,
+    )
+
+
+async def proved_too(transaction: Transaction, asking: Asking, factor: str) -> None:
+    """The session goes on as one in which this factor was given as well."""
+    methods = evidence.amr((Proof(factor, asking.now),), asking.session.authentication.amr)
+    acr = ACR_TWO_FACTORS if MULTIPLE in methods else asking.session.authentication.acr
+    await sessions.strengthen(transaction, asking.session.sid, methods, acr)

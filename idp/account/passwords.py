@@ -1,0 +1,80 @@
+"""Setting or changing one's own password."""
+
+from starlette.responses import Response
+
+from idp import new_passwords
+from idp.account import changes
+from idp.account.access import DONE, WRONG, Asking, to
+from idp.audit import Event
+from idp.factors.password import MAX_LENGTH, UnacceptablePassword
+from idp.factors.proofs import DEMANDING
+from idp.protocol.params import Params
+from idp.store import credentials, grants, sessions, users
+from idp.store.credentials import StoredFactor
+from idp.store.db import Transaction
+from idp.web import own
+
+_NOT_RIGHT = "The password that you have now is not right. Nothing was changed."
+_MEANWHILE = "Your password was changed meanwhile. Look whether that was you, and try again."
+
+
+async def show(asking: Asking) -> Response:
+    return asking.shown(
+        "account/password.html",
+        has_one=await _current(asking) is not None,
+        least=new_passwords.least(asking.services.settings, alone=await _stands_alone(asking)),
+        most=MAX_LENGTH,
+        action=own.PASSWORD,
+    )
+
+
+async def change(asking: Asking, form: Params) -> Response:
+    """Wants the password that there is, too: who finds an open screen must not take the account with it."""
+    services, stored = asking.services, await _current(asking)
+    if stored is not None and not await services.hashing.verify(str(stored.data["hash"]), form.get("current") or ""):
+        async with services.database.transaction() as transaction:
+            await changes.record(transaction, asking, Event.PASSWORD_NOT_CHANGED, credentials.PASSWORD)
+        return asking.tell(asking.page, WRONG, _NOT_RIGHT)
+    new = form.get("password") or ""
+    try:
+        await new_passwords.judge(services, new, await _about(asking), alone=await _stands_alone(asking))
+    except UnacceptablePassword as problem:
+        return asking.tell(asking.page, WRONG, str(problem))
+    encoded = await services.hashing.hash(new)
+    async with services.database.transaction() as transaction:
+        if not await changes.locked(transaction, asking):
+            return to(own.confirm(asking.page))
+        if not await _store(transaction, asking, stored, encoded):
+            return asking.tell(asking.page, WRONG, _MEANWHILE)
+        await changes.record(transaction, asking, Event.USER_PASSWORD_SET, credentials.PASSWORD)
+        if form.get("elsewhere") == "end":
+            await _end_elsewhere(transaction, asking)
+    return asking.tell(own.SECURITY, DONE, "Your new password counts from now on.")
+
+
+async def _current(asking: Asking) -> StoredFactor | None:
+    services = asking.services
+    return await credentials.find(services.database, services.sealer, asking.session.user_id, credentials.PASSWORD)
+
+
+async def _stands_alone(asking: Asking) -> bool:
+    return (await credentials.enrolled(asking.services.database, asking.session.user_id)).isdisjoint(DEMANDING)
+
+
+async def _about(asking: Asking) -> tuple[str, ...]:
+    person = await users.find(asking.services.database, asking.session.user_id)
+    return () if person is None else new_passwords.about(person.email, person.claims)
+
+
+async def _store(transaction: Transaction, asking: Asking, stored: StoredFactor | None, encoded: str) -> bool:
+    """False where somebody else was faster."""
+    sealer, user_id, data = asking.services.sealer, asking.session.user_id, {"hash": encoded}
+    if stored is None:
+        return await credentials.add(transaction, sealer, user_id, credentials.PASSWORD, data, asking.now)
+    return await credentials.replace(transaction, sealer, stored, data, asking.now)
+
+
+async def _end_elsewhere(transaction: Transaction, asking: Asking) -> None:
+    user_id, sid = asking.session.user_id, asking.session.sid
+    await sessions.end_others(transaction, user_id, sid, asking.now)
+    await grants.end_elsewhere(transaction, user_id, sid, "password set", asking.now)

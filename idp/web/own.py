@@ -1,0 +1,36 @@
+"""The provider's own pages as something that people sign in to: the same sign-in as an app's, without an app."""
+
+from idp.protocol.clients import AUTHORIZATION_CODE, DEFAULT_PROFILE, NONE, Client
+from idp.settings import Settings
+
+CLIENT_ID = "idp:account"  # no registered client is called so: theirs are UUIDs
+HOME, SECURITY, PASSWORD, AUTHENTICATOR, RECOVERY_CODES = PAGES = (
+    "/",
+    "/account/security",
+    "/account/password",
+    "/account/authenticator",
+    "/account/recovery-codes",
+)
+
+
+def client(settings: Settings) -> Client:
+    return Client(
+        client_id=CLIENT_ID,
+        client_name=settings.site_name,
+        token_endpoint_auth_method=NONE,
+        redirect_uris=tuple(settings.issuer + page for page in PAGES),
+        post_logout_redirect_uris=(),
+        grant_types=(AUTHORIZATION_CODE,),
+        scope=(),
+        audience=(),
+        profile=DEFAULT_PROFILE,
+    )
+
+
+def confirm(page: str) -> str:
+    """Where a person proves again who they are, and then comes back to this page."""
+    return f"/confirm/{name(page)}"
+
+
+def name(page: str) -> str:
+    return page.rpartition("/")[2] or "home"
