@@ -17,6 +17,7 @@ class Event(StrEnum):
     SIGN_IN_FAILED = "sign_in.failed"
     FACTOR_ACCEPTED = "factor.accepted"
     FACTOR_ENROLLED = "factor.enrolled"
+    FACTOR_PUT_OFF = "factor.put_off"
     FACTOR_REMOVED = "factor.removed"
     SIGNED_OUT = "session.signed_out"
     CONSENT_GIVEN = "consent.given"

@@ -6,16 +6,17 @@ from typing import Any
 from idp.factors import password, weakness
 from idp.factors.password import UnacceptablePassword
 from idp.services import Services
-from idp.settings import REFUSE, REQUIRED, Settings
+from idp.settings import REFUSE
 
 LEAKED = "That password was in a leak, so that others know it: take another one."
 NOT_KNOWN = "Whether that password was in a leak cannot be found out now: try again in a minute."
 SAME = "That is the password that you have now: take another one."
 
 
-def least(settings: Settings, *, alone: bool) -> int:
+def least(services: Services, *, alone: bool) -> int:
     """The fewest characters of a new password. `alone`: its person proves nothing else."""
-    stands_alone = alone and settings.second_factor != REQUIRED
+    settings = services.settings
+    stands_alone = alone and not settings.requires_second_factor(services.clock())
     return max(settings.password_min_length, settings.password_min_length_alone if stands_alone else 0)
 
 
@@ -54,7 +55,7 @@ async def is_leaked(services: Services, plain: str) -> bool:
 
 
 async def _judge(services: Services, plain: str, about: Sequence[str], *, alone: bool) -> None:
-    password.check_new(plain, least(services.settings, alone=alone))
+    password.check_new(plain, least(services, alone=alone))
     known = (*about, services.settings.site_name)
     problem = await services.hashing.run(lambda: weakness.problem_of(plain, known))
     if problem is not None:

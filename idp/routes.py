@@ -43,6 +43,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/factor", posted(second.factor), methods=["POST"]),
     Route("/signin/{attempt}/new-password", posted(replacing.new_password), methods=["POST"]),
     Route("/signin/{attempt}/enrol", posted(second.enrol), methods=["POST"]),
+    Route("/signin/{attempt}/later", posted(second.later), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
     Route("/signin/{attempt}/forget", posted(pages.forget), methods=["POST"]),

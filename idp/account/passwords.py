@@ -22,7 +22,7 @@ async def show(asking: Asking) -> Response:
     return asking.shown(
         "account/password.html",
         has_one=await _current(asking) is not None,
-        least=new_passwords.least(asking.services.settings, alone=await _stands_alone(asking)),
+        least=new_passwords.least(asking.services, alone=await _stands_alone(asking)),
         most=MAX_LENGTH,
         action=own.PASSWORD,
     )

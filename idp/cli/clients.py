@@ -1,7 +1,7 @@
 """`idp client`: apps."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ from idp.audit import COMMAND_LINE, Event
 from idp.cli.run import fail, json_option, show, show_list, with_services
 from idp.protocol import registration
 from idp.protocol.client_auth import hash_secret
-from idp.protocol.clients import AUTH_METHODS, DEFAULT_PROFILE, PROFILES, Client
+from idp.protocol.clients import AUTH_METHODS, DEFAULT_PROFILE, PROFILES, SECOND_FACTOR, Client
 from idp.protocol.registration import GRANT_TYPES, Registration
 from idp.protocol.scopes import OFFLINE_ACCESS
 from idp.services import Services
@@ -29,6 +29,15 @@ _POST_LOGOUT = click.option("--post-logout-redirect-uri", "post_logout_redirect_
 _AUDIENCE = click.option(
     "--audience", "audience", multiple=True, metavar="URI", help="The API its access tokens are for."
 )
+_SECOND_FACTOR = click.option(
+    "--second-factor",
+    type=click.Choice(SECOND_FACTOR),
+    help="Whether its people need a second factor; optional leaves it to the server.",
+)
+_SECOND_FACTOR_FROM = click.option(
+    "--second-factor-from", metavar="DATE", help="From when on; before that, setting one up can be put off."
+)
+_MAX_AGE = click.option("--max-age", metavar="DURATION", help="How old a sign-in may be, such as 8h.")
 
 
 @click.group()
@@ -50,11 +59,30 @@ def client() -> None:
 @click.option("--profile", type=click.Choice(list(PROFILES)), default=DEFAULT_PROFILE, show_default=True)
 @_POST_LOGOUT
 @_AUDIENCE
+@_SECOND_FACTOR
+@_SECOND_FACTOR_FROM
+@_MAX_AGE
 @json_option
-def create(name: str, public: bool, auth_method: str | None, profile: str, as_json: bool, **lists: Any) -> None:
+def create(
+    *,
+    name: str,
+    public: bool,
+    auth_method: str | None,
+    profile: str,
+    second_factor: str | None,
+    second_factor_from: str | None,
+    max_age: str | None,
+    as_json: bool,
+    **lists: Any,
+) -> None:
     """Register an app. Its secret is shown once."""
     wanted = Registration(
-        client_name=name, public=public, token_endpoint_auth_method=auth_method, profile=profile, **lists
+        client_name=name,
+        public=public,
+        token_endpoint_auth_method=auth_method,
+        profile=profile,
+        **lists,
+        **_policy(second_factor, second_factor_from, max_age),
     )
     show(with_services(lambda services: _create(services, wanted)), as_json=as_json)
 
@@ -108,6 +136,9 @@ def show_client(client_id: str, as_json: bool) -> None:
 @click.option("--profile", type=click.Choice(list(PROFILES)))
 @_POST_LOGOUT
 @_AUDIENCE
+@_SECOND_FACTOR
+@_SECOND_FACTOR_FROM
+@_MAX_AGE
 @click.option("--keep-consents", is_flag=True, help="Ask nobody again, although people may not know the app any more.")
 @json_option
 def update(
@@ -116,6 +147,9 @@ def update(
     name: str | None,
     scope: str | None,
     profile: str | None,
+    second_factor: str | None,
+    second_factor_from: str | None,
+    max_age: str | None,
     keep_consents: bool,
     as_json: bool,
     **lists: Any,
@@ -124,12 +158,13 @@ def update(
 
     With another name, or an address at a new host, people are asked for their consent again.
     """
-    if name is None and scope is None and profile is None and not any(lists.values()):
+    policy = _policy(second_factor, second_factor_from, max_age)
+    if name is None and scope is None and profile is None and not policy and not any(lists.values()):
         raise click.UsageError("Say what to change, such as --name or --redirect-uri.")
 
     async def work(services: Services) -> ClientRecord:
         before = (await _find(services, client_id)).client
-        after = registration.register(client_id, _changed(before, name, scope, profile, lists))
+        after = registration.register(client_id, replace(_changed(before, name, scope, profile, lists), **policy))
         now = services.clock()
         async with services.database.transaction() as transaction:
             await clients.replace(transaction, after, now)
@@ -160,6 +195,9 @@ def _changed(
         profile=profile or before.profile,
         post_logout_redirect_uris=before.post_logout_redirect_uris,
         audience=before.audience,
+        second_factor=before.second_factor,
+        second_factor_from=before.second_factor_from,
+        max_age=before.max_age,
     )
     given: dict[str, Any] = {field: () if values == ("",) else values for field, values in lists.items() if values}
     return replace(same, **given)
@@ -171,7 +209,7 @@ def _changed(
 @json_option
 def rotate_secret(client_id: str, keep_old: str | None, as_json: bool) -> None:
     """Give an app a new secret; the old one ends at once, or when all of the app has the new one."""
-    keep = timedelta(0) if keep_old is None else _duration(keep_old)
+    keep = timedelta(0) if keep_old is None else _duration(keep_old, "--keep-old")
 
     async def work(services: Services) -> dict[str, Any]:
         record, secret, now = await _find(services, client_id), new_secret(), services.clock()
@@ -202,11 +240,28 @@ def delete(client_id: str, as_json: bool) -> None:
     show({"client_id": client_id, "deleted": True}, as_json=as_json)
 
 
-def _duration(text: str) -> timedelta:
+def _policy(second_factor: str | None, second_factor_from: str | None, max_age: str | None) -> dict[str, Any]:
+    """What was given; an empty value takes it away."""
+    given: dict[str, Any] = {} if second_factor is None else {"second_factor": second_factor}
+    if second_factor_from is not None:
+        given["second_factor_from"] = _moment(second_factor_from) if second_factor_from else None
+    if max_age is not None:
+        given["max_age"] = int(_duration(max_age, "--max-age").total_seconds()) if max_age else None
+    return given
+
+
+def _duration(text: str, option: str) -> timedelta:
     try:
         return settings.duration(text)
     except ValueError as error:
-        raise click.UsageError(f"--keep-old: {error}.") from None
+        raise click.UsageError(f"{option}: {error}.") from None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return settings.moment(text)
+    except ValueError as error:
+        raise click.UsageError(f"--second-factor-from: {error}.") from None
 
 
 async def _find(services: Services, client_id: str) -> ClientRecord:
@@ -228,6 +283,9 @@ def _record(record: ClientRecord, secret: str | None = None) -> dict[str, Any]:
         "scope": " ".join(found.scope),
         "audience": list(found.audience),
         "profile": found.profile,
+        "second_factor": found.second_factor,
+        "second_factor_from": found.second_factor_from,
+        "max_age": found.max_age,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
         "disabled_at": record.disabled_at,

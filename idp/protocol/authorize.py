@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from idp.protocol import pkce, redirects, scopes
+from idp.protocol import claims_request, pkce, redirects, scopes
 from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS, ACR_VALUES
 from idp.protocol.clients import AUTHORIZATION_CODE, Client
 from idp.protocol.errors import (
@@ -31,6 +31,7 @@ NONE, LOGIN, CONSENT, SELECT_ACCOUNT = PROMPTS = ("none", "login", "consent", "s
 MAX_STATE = 2048
 MAX_NONCE = 1024
 MAX_LOGIN_HINT = 320
+MAX_CLAIMS = 4096
 _LINE_BREAK = re.compile(r"[\r\n]")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
@@ -39,8 +40,9 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 class AuthorizationRequest:
     """A request in which every value has been judged. `max_age` is in seconds; `code_challenge` is S256.
 
-    `subject` is the person whom an id_token_hint names: nobody else may be answered for. `acr_values` are those that
-    exist here: the parameter is a wish, and others are passed over (OpenID Connect Core section 3.1.2.1).
+    `subject` is the person whom an id_token_hint or the parameter claims names: nobody else may be answered for.
+    `acr_values` are those that exist here: the parameter is a wish, and others are passed over (OpenID Connect Core
+    section 3.1.2.1). One of `essential_acr` stands in the ID token, unless there are none (section 5.5.1.1).
     """
 
     client_id: str
@@ -55,19 +57,21 @@ class AuthorizationRequest:
     login_hint: str | None
     subject: str | None
     acr_values: tuple[str, ...] = ()
+    essential_acr: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "AuthorizationRequest":
-        tuples = {name: tuple(stored[name]) for name in ("scope", "prompt", "acr_values")}
+        tuples = {name: tuple(stored[name]) for name in ("scope", "prompt", "acr_values", "essential_acr")}
         return cls(**{**stored, **tuples})
 
     @property
     def asks_for_two_factors(self) -> bool:
         """Whether nothing less will do (RFC 9470 section 4): a weaker class beside it says that less will do too."""
-        return ACR_TWO_FACTORS in self.acr_values and ACR_PASSWORD not in self.acr_values
+        asked = (self.acr_values, self.essential_acr)
+        return any(ACR_TWO_FACTORS in values and ACR_PASSWORD not in values for values in asked)
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hin
     challenge = pkce.check_challenge(
         params.get("code_challenge"), params.get("code_challenge_method"), required=client.pkce_required
     )
+    claims = claims_request.parse(_bounded(params, "claims", MAX_CLAIMS))
+    wished = (*(params.get("acr_values") or "").split(), *claims.acr_values)
     return AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=address.redirect_uri,
@@ -135,8 +141,9 @@ def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hin
         prompt=_prompt(params),
         max_age=_max_age(params),
         login_hint=(params.get("login_hint") or "")[:MAX_LOGIN_HINT] or None,
-        subject=_subject(params, client, read_hint),
-        acr_values=tuple(each for each in (params.get("acr_values") or "").split() if each in ACR_VALUES),
+        subject=_one_person(_subject(params, client, read_hint), claims.subject),
+        acr_values=tuple(dict.fromkeys(each for each in wished if each in ACR_VALUES)),
+        essential_acr=claims.essential_acr,
     )
 
 
@@ -239,3 +246,9 @@ def _subject(params: Params, client: Client, read_hint: ReadHint) -> str | None:
     if hint.client_id != client.client_id:
         raise InvalidRequest("The parameter id_token_hint was not issued to this client.")
     return hint.sub
+
+
+def _one_person(hinted: str | None, claimed: str | None) -> str | None:
+    if None not in (hinted, claimed) and hinted != claimed:
+        raise InvalidRequest("The parameters id_token_hint and claims name two people.")
+    return hinted or claimed

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,12 @@ ACR_PASSWORD = "urn:idp:acr:password"  # noqa: S105  # the name of a class
 ACR_TWO_FACTORS = "urn:idp:acr:mfa"
 # The strongest first.
 ACR_VALUES = (ACR_TWO_FACTORS, ACR_PASSWORD)
+
+
+def acr_told(proved: str, essential: Sequence[str]) -> str:
+    """The class that a token names. Who met a stronger one than an app insists on has met that one as well."""
+    met = ACR_VALUES[ACR_VALUES.index(proved) :]
+    return next((each for each in met if each in essential), proved)
 
 
 @dataclass(frozen=True)

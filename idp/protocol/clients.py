@@ -1,6 +1,7 @@
 """What a client is, and what the profile it follows demands of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"  # noqa: S105  # the name of a grant type
@@ -10,6 +11,7 @@ BASIC = "client_secret_basic"
 POST = "client_secret_post"
 NONE = "none"
 AUTH_METHODS = (BASIC, POST, NONE)
+OPTIONAL, REQUIRED = SECOND_FACTOR = ("optional", "required")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,11 @@ DEFAULT_PROFILE = "oauth2.1"
 
 @dataclass(frozen=True)
 class Client:
-    """A registered client, with the names of RFC 7591 section 2."""
+    """A registered client, with the names of RFC 7591 section 2.
+
+    The last ones are the operator's policy for it: whether its people need a second factor, from when on, and how old
+    their authentication may be, in seconds.
+    """
 
     client_id: str
     client_name: str
@@ -39,6 +45,9 @@ class Client:
     scope: tuple[str, ...]
     audience: tuple[str, ...]
     profile: str
+    second_factor: str = OPTIONAL
+    second_factor_from: datetime | None = None
+    max_age: int | None = None
 
     @property
     def public(self) -> bool:

@@ -9,7 +9,7 @@ from idp.protocol.grants.refresh_token import Family
 
 # Section 2.2: of a token that is not active nothing more is told, not even why.
 INACTIVE: Mapping[str, Any] = {"active": False}
-_OF_ACCESS_TOKENS = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr")
+_OF_ACCESS_TOKENS = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time", "acr", "amr")
 
 
 def may_learn(client_id: str, claims: Mapping[str, Any]) -> bool:

@@ -55,6 +55,10 @@ MEANINGS: Mapping[str, Meaning] = {
         "The app sent prompt=none, but the person has to be asked what the app may get.",
         "Ask again without prompt=none.",
     ),
+    "unmet_authentication_requirements": Meaning(
+        "The app insists on a way of signing in that does not exist here.",
+        "Ask for one of acr_values_supported in the discovery document, or leave out that it is essential.",
+    ),
     "request_not_supported": Meaning("Request objects are not supported.", "Send plain parameters."),
     "request_uri_not_supported": Meaning("The parameter request_uri is not supported.", "Send plain parameters."),
     "registration_not_supported": Meaning(

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from idp.protocol import redirects, scopes
@@ -13,8 +14,10 @@ from idp.protocol.clients import (
     CLIENT_CREDENTIALS,
     DEFAULT_PROFILE,
     NONE,
+    OPTIONAL,
     PROFILES,
     REFRESH_TOKEN,
+    SECOND_FACTOR,
     Client,
 )
 from idp.protocol.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidScope
@@ -23,6 +26,7 @@ GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
 DEFAULT_GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 DEFAULT_SCOPE = "openid profile email offline_access"
 MAX_NAME = 100
+MAX_AGE = 3650 * 86400
 _ALIKE = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}
 _CLIENT_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -40,6 +44,9 @@ class Registration:
     profile: str = DEFAULT_PROFILE
     post_logout_redirect_uris: tuple[str, ...] = ()
     audience: tuple[str, ...] = ()
+    second_factor: str = OPTIONAL
+    second_factor_from: datetime | None = None
+    max_age: int | None = None
 
 
 def register(client_id: str, wanted: Registration) -> Client:
@@ -56,6 +63,9 @@ def register(client_id: str, wanted: Registration) -> Client:
         scope=_scope(wanted.scope, grant_types),
         audience=tuple(dict.fromkeys(wanted.audience)),
         profile=wanted.profile,
+        second_factor=wanted.second_factor,
+        second_factor_from=wanted.second_factor_from,
+        max_age=wanted.max_age,
     )
     if wanted.public and method != NONE:
         _refuse("a public client has no secret: its authentication method is none")
@@ -85,6 +95,14 @@ def check(client: Client) -> None:
         redirects.check_registration(uri, public=client.public)
     for uri in client.audience:
         _check_audience(uri)
+    _check_policy(client)
+
+
+def _check_policy(client: Client) -> None:
+    if client.second_factor not in SECOND_FACTOR:
+        _refuse(f"unknown second factor policy; there are: {', '.join(SECOND_FACTOR)}")
+    if client.max_age is not None and not 0 < client.max_age <= MAX_AGE:
+        _refuse(f"the maximum age of an authentication is 1 to {MAX_AGE} seconds")
 
 
 def _check_grant_types(client: Client) -> None:

@@ -1,6 +1,6 @@
 """What an operator can set: read once, checked, frozen."""
 
-from idp.settings.fields import LOOPBACK_HOSTS, MIN_SECRET_KEY, PREFIX, REFUSE, REQUIRED, Settings, duration
+from idp.settings.fields import LOOPBACK_HOSTS, MIN_SECRET_KEY, PREFIX, REFUSE, REQUIRED, Settings, duration, moment
 from idp.settings.reading import CONFIG, FILE_SUFFIX, SettingsError, is_secret, load, origins, shown
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "duration",
     "is_secret",
     "load",
+    "moment",
     "origins",
     "shown",
 ]

@@ -1,7 +1,7 @@
 """Every setting: its default, what it means, and what it may hold."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,6 +36,16 @@ def duration(value: object) -> timedelta:
     raise ValueError(message)
 
 
+def moment(value: object) -> datetime:
+    """`2027-03-01`, or a time with a zone: without one it is UTC. Raises ValueError."""
+    try:
+        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        message = "write a date such as 2027-03-01, or a time such as 2027-03-01T08:00+01:00"
+        raise ValueError(message) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
 def _listed(value: object) -> object:
     """Commas and newlines separate alike: a file with a key on each line is as good as a list."""
     if not isinstance(value, str):
@@ -49,6 +59,7 @@ def _number(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+Moment = Annotated[datetime, BeforeValidator(moment)]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -136,6 +147,11 @@ class Settings(BaseSettings):
     )
     second_factor: Literal["optional", "required"] = Field(
         "optional", description="Whether everybody needs a second factor, or only who has set one up."
+    )
+    second_factor_from: Moment | None = Field(
+        None,
+        description="From when on it is required, such as 2027-03-01 (UTC): before, people are asked to set one up, "
+        "and may put it off. By default at once.",
     )
     fresh_proof: Duration = Field(
         timedelta(minutes=5),
@@ -254,6 +270,10 @@ class Settings(BaseSettings):
     def secure(self) -> bool:
         """Whether browsers reach the provider by https."""
         return self.issuer.startswith("https://")
+
+    def requires_second_factor(self, now: datetime) -> bool:
+        """Whether everybody needs one by now."""
+        return self.second_factor == REQUIRED and (self.second_factor_from is None or now >= self.second_factor_from)
 
     @property
     def loopback(self) -> bool:

@@ -5,7 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,8 @@ def shown(value: object) -> str:
         units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
         unit, size = next(((u, s) for u, s in units if seconds and seconds % s == 0), ("s", 1))
         return f"{seconds // size}{unit}"
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, tuple):
         return ",".join(str(each) for each in value)
     without_password = re.sub(r"(://[^:/@]*):.*@", r"\1:...@", "" if value is None else str(value))

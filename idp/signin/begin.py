@@ -19,7 +19,7 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
     """The app's code at once where nothing is left to ask; otherwise an attempt, and the page of its first step."""
     services, now = services_of(request), services_of(request).clock()
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or new_secret()
-    attempt = dispatcher.new_attempt(asked, browser, now, services.settings.attempt_lifetime)
+    attempt = dispatcher.new_attempt(asked, client, browser, now, services.settings.attempt_lifetime)
     signed_in, session = await accounts.find(request, services, attempt, asked)
     interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, signed_in, session)
     step = await interaction.step()

@@ -1,7 +1,7 @@
 """The dispatcher: every request of a sign-in ends here, and `next_step` says what happens."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from idp.factors import proofs as evidence
 from idp.factors.proofs import MULTIPLE
 from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
-from idp.protocol.claims import ACR_TWO_FACTORS, Authentication
+from idp.protocol.claims import ACR_TWO_FACTORS, Authentication, acr_told
 from idp.protocol.clients import Client
 from idp.protocol.grants.authorization_code import Code
 from idp.services import Services
@@ -26,6 +26,7 @@ from idp.store.users import canonical
 from idp.web import answers, own
 
 MAX_USERNAME = 320
+PATIENCE = timedelta(minutes=5)
 MAX_URL_PART = 7000  # proxies take lines of 8 KB
 
 
@@ -33,7 +34,8 @@ MAX_URL_PART = 7000  # proxies take lines of 8 KB
 class Interaction:
     """One request of a sign-in, with everything that is known of it.
 
-    `signed_in` are the sessions of this browser, and `session` the one of them that it is about.
+    `signed_in` are the sessions of this browser, and `session` the one of them that it is about. `put_off`: the person
+    would rather set up a second factor another time.
     """
 
     request: Request
@@ -45,6 +47,7 @@ class Interaction:
     browser: str
     signed_in: tuple[SignedIn, ...]
     session: SignedIn | None
+    put_off: bool = False
 
     @property
     def url(self) -> str:
@@ -56,8 +59,14 @@ class Interaction:
         return self.asked.response_mode == FORM_POST and self.request.method == "POST"
 
     @property
-    def two_factors_demanded(self) -> bool:
-        return self.services.settings.second_factor == REQUIRED or self.asked.asks_for_two_factors
+    def required_from(self) -> datetime | None:
+        """Since when, or from when on, the policy asks this person for two factors; None where it never does."""
+        settings, client, always = self.services.settings, self.client, datetime.min.replace(tzinfo=UTC)
+        policies = (
+            (settings.second_factor, settings.second_factor_from),
+            (client.second_factor, client.second_factor_from),
+        )
+        return min((since or always for rule, since in policies if rule == REQUIRED), default=None)
 
     @property
     def proving(self) -> str | None:
@@ -93,13 +102,27 @@ class Interaction:
 
     @property
     def demand(self) -> Demand:
+        is_due = self.required_from is not None and self.required_from <= self.services.clock()
         return Demand(
             subject=self.asked.subject,
             scope=frozenset(self.asked.scope),
-            fresh_since=self.attempt.fresh_since,
-            two_factors=self.two_factors_demanded,
+            fresh_since=self._fresh_since,
+            two_factors=self.asked.asks_for_two_factors or is_due,
+            announced=self.required_from is not None and not is_due and not self.put_off,
             ask_consent=CONSENT in self.asked.prompt,
         )
+
+    @property
+    def _fresh_since(self) -> datetime | None:
+        """What was fresh when the attempt began may not be so when the code is given: max_age is judged again.
+
+        PATIENCE is for reading pages and fetching codes, so that nobody is sent round in a circle.
+        """
+        oldest = _oldest(self.asked, self.client)
+        if oldest is None:
+            return self.attempt.fresh_since
+        by_now = self.services.clock() - max(oldest, PATIENCE)
+        return max(self.attempt.fresh_since or by_now, by_now)
 
     @property
     def _two_factors(self) -> bool:
@@ -117,7 +140,7 @@ class Interaction:
 async def restart(old: Interaction, typed: str | None = None) -> Response:
     """An attempt that expired or is done begins again by itself; who was signing in, or `typed`, is not asked twice."""
     now = old.services.clock()
-    attempt = new_attempt(old.asked, old.browser, now, old.services.settings.attempt_lifetime)
+    attempt = new_attempt(old.asked, old.client, old.browser, now, old.services.settings.attempt_lifetime)
     if old.attempt.done_at is None:
         since = [each for each in (old.attempt.fresh_since, attempt.fresh_since) if each is not None]
         attempt = replace(attempt, username=old.attempt.username, fresh_since=max(since, default=None))
@@ -207,11 +230,13 @@ def _code(interaction: Interaction, now: datetime) -> Code:
         sid=session.sid,
         auth_time=proof.auth_time,
         amr=proof.amr,
-        acr=proof.acr,
+        acr=acr_told(proof.acr, asked.essential_acr),
     )
 
 
-def new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifetime: timedelta) -> Attempt:
+def new_attempt(
+    asked: AuthorizationRequest, client: Client, browser: str, now: datetime, lifetime: timedelta
+) -> Attempt:
     return Attempt(
         id=new_id(now),
         browser_hash=hash_of(browser),
@@ -219,17 +244,22 @@ def new_attempt(asked: AuthorizationRequest, browser: str, now: datetime, lifeti
         request=asked.to_json(),
         expires_at=now + lifetime,
         username=None,
-        fresh_since=_fresh_since(asked, now),
+        fresh_since=_fresh_since(asked, client, now),
     )
 
 
-def _fresh_since(asked: AuthorizationRequest, now: datetime) -> datetime | None:
+def _fresh_since(asked: AuthorizationRequest, client: Client, now: datetime) -> datetime | None:
     """From when on an authentication counts (OpenID Connect Core section 3.1.2.1, prompt and max_age)."""
     if LOGIN in asked.prompt:
         return now
-    if asked.max_age is None:
-        return None
-    return now - timedelta(seconds=asked.max_age)
+    oldest = _oldest(asked, client)
+    return None if oldest is None else now - oldest
+
+
+def _oldest(asked: AuthorizationRequest, client: Client) -> timedelta | None:
+    """How old an authentication may be, by the app and by the policy for it: the stricter one."""
+    ages = [each for each in (asked.max_age, client.max_age) if each is not None]
+    return timedelta(seconds=min(ages)) if ages else None
 
 
 async def _expected(interaction: Interaction) -> str | None:

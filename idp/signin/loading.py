@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from idp import quick_json
 from idp.protocol.authorize import AnswerTo, AuthorizationRequest
 from idp.protocol.clients import Client
 from idp.protocol.errors import InvalidRequest, OAuthError
@@ -206,8 +207,16 @@ def _again(attempt: Attempt, username: str | None = None) -> str:
         "max_age": asked.max_age,
         "login_hint": username or asked.login_hint,
         "acr_values": " ".join(asked.acr_values) or None,
+        "claims": _claims(asked),
     }
     return "/authorize?" + urlencode({name: value for name, value in parameters.items() if value is not None})
+
+
+def _claims(asked: AuthorizationRequest) -> str | None:
+    """Nobody begins again where a sub was named, so that it is not among them."""
+    if not asked.essential_acr:
+        return None
+    return quick_json.encode({"id_token": {"acr": {"essential": True, "values": asked.essential_acr}}}).decode()
 
 
 def _halted(request: Request, problem: Problem) -> Response:

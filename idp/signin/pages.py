@@ -13,6 +13,7 @@ from idp.protocol import redirects, scopes
 from idp.protocol.authorize import CONSENT
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
+from idp.settings import REQUIRED
 from idp.signin import accounts, remembered, replacing
 from idp.signin import interaction as dispatcher
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
@@ -243,9 +244,13 @@ async def _password_page(interaction: Interaction) -> Response:
         "person": {"name": known.name, "email": known.email} if known and returning else None,
         "forget_action": f"{interaction.url}/forget" if returning else None,
         "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or ""),
-        "reason": f"{interaction.client.client_name} asks you to confirm that it is you." if confirming else None,
+        "reason": _confirming(interaction) if confirming else None,
     }
     return page(interaction.request, "signin/password.html", context, form_action=None)
+
+
+def _confirming(interaction: Interaction) -> str:
+    return f"{interaction.client.client_name} asks you to confirm that it is you."
 
 
 async def _factor_page(interaction: Interaction) -> Response:
@@ -258,6 +263,7 @@ async def _factor_page(interaction: Interaction) -> Response:
         "devices": [device.data["name"] for device in devices],
         "locked": all(totp.is_locked(device.data) for device in devices),
         "remaining": sum(recovery.remaining(code.data) for code in codes),
+        "reason": _confirming(interaction) if interaction.session is not None else None,
         "error": _code_fault(interaction),
     }
     return page(interaction.request, "signin/factor.html", context, form_action=None)
@@ -267,7 +273,7 @@ async def _new_password_page(interaction: Interaction) -> Response:
     refusal, alone = replacing.refusal_of(interaction), await replacing.stands_alone(interaction)
     context = _common(interaction, Step.NEW_PASSWORD) | {
         "username": await _email_of(interaction),
-        "least": new_passwords.least(interaction.services.settings, alone=alone),
+        "least": new_passwords.least(interaction.services, alone=alone),
         "most": MAX_LENGTH,
         "error": refusal and {"summary": "That password cannot be used", "field": "new-password", "message": refusal},
     }
@@ -284,12 +290,23 @@ async def _enrol_page(interaction: Interaction) -> Response:
         "uri": uri,
         "secret": totp.grouped(shown.secret),
         "recovery_codes": shown.recovery_codes,
-        "why": f"{interaction.client.client_name} asks for a second step when you sign in."
-        if interaction.asked.asks_for_two_factors
-        else f"{interaction.services.settings.site_name} asks everybody for a second step when they sign in.",
+        "why": _why_enrol(interaction),
+        "later_action": None if interaction.demand.two_factors else f"{interaction.url}/later",
         "error": _code_fault(interaction),
     }
     return page(interaction.request, "signin/enrol.html", context, form_action=None)
+
+
+def _why_enrol(interaction: Interaction) -> str:
+    app, provider = interaction.client.client_name, interaction.services.settings.site_name
+    by_provider, since = interaction.services.settings.second_factor == REQUIRED, interaction.required_from
+    if interaction.asked.asks_for_two_factors or since is None or not by_provider:
+        who, whom = app, "you"
+    else:
+        who, whom = provider, "everybody"
+    if interaction.demand.two_factors or since is None:
+        return f"{who} asks {whom} for a second step at each sign-in."
+    return f"From {since:%Y-%m-%d} (UTC) on, {who} asks {whom} for a second step at each sign-in."
 
 
 def _code_fault(interaction: Interaction) -> dict[str, str] | None:

@@ -77,6 +77,21 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
     return proving.answered(found)
 
 
+async def later(interaction: Interaction, _: Params) -> Response:
+    """Not now: as long as a second factor is only going to be required."""
+    user_id = interaction.attempt.person
+    if user_id is None or interaction.demand.two_factors or await interaction.step() is not Step.ENROL:
+        return RedirectResponse(interaction.url, 303)
+    services, now, proofs = interaction.services, interaction.services.clock(), interaction.attempt.proofs
+    async with services.database.transaction() as transaction:
+        person = await users.locked(transaction, user_id)
+        if person is None or not await proving.still_stand(transaction, person, proofs):
+            return await proving.begin_again(transaction, interaction)
+        await _record(transaction, interaction, Event.FACTOR_PUT_OFF, person)
+        found = await proving.proved(transaction, replace(interaction, put_off=True), person, proofs, now)
+    return proving.answered(found)
+
+
 def setup(interaction: Interaction) -> Setup:
     """What is shown in this sign-in and in no other."""
     return enrolment.setup(interaction.services, f"{interaction.attempt.id}:{interaction.proving}")
@@ -103,15 +118,7 @@ async def _is_right(
 
 async def _miss(transaction: Transaction, interaction: Interaction, person: Person, method: str) -> Response:
     """After a few of them the first factor is asked for again."""
-    await audit.record(
-        transaction,
-        interaction.services,
-        Event.SIGN_IN_FAILED,
-        origin_of(interaction.request),
-        subject=person.subject,
-        client_id=interaction.client.client_id,
-        factor=method,
-    )
+    await _record(transaction, interaction, Event.SIGN_IN_FAILED, person, factor=method)
     attempt = replace(interaction.attempt, misses=interaction.attempt.misses + 1, fault=WRONG_CODE)
     if attempt.misses >= MOST_MISSES:
         since = interaction.services.clock()
@@ -129,14 +136,20 @@ async def _enrolled(
     services = interaction.services
     await enrolment.replace_recovery_codes(transaction, services, person.id, shown.recovery_codes, now)
     await sessions.end_all_of(transaction, person.id, now)
+    await _record(transaction, interaction, Event.FACTOR_ENROLLED, person, factor=totp.NAME)
+
+
+async def _record(
+    transaction: Transaction, interaction: Interaction, event: Event, person: Person, **details: str
+) -> None:
     await audit.record(
         transaction,
-        services,
-        Event.FACTOR_ENROLLED,
+        interaction.services,
+        event,
         origin_of(interaction.request),
         subject=person.subject,
         client_id=interaction.client.client_id,
-        factor=totp.NAME,
+        **details,
     )
 
 

@@ -48,7 +48,8 @@ class Progress:
 class Demand:
     """What the client and the policy ask for. A session older than `fresh_since` does not count.
 
-    `two_factors`: nothing less will do, whatever the person has. `ask_consent` is prompt=consent.
+    `two_factors`: nothing less will do, whatever the person has. `announced`: that will be so later, and whoever signs
+    in until then is asked to prepare for it, unless they put it off. `ask_consent` is prompt=consent.
 
     `subject` is the only person who will do, where the client named one.
     """
@@ -57,6 +58,7 @@ class Demand:
     scope: frozenset[str]
     fresh_since: datetime | None
     two_factors: bool
+    announced: bool
     ask_consent: bool
 
 
@@ -78,7 +80,7 @@ def missing(progress: Progress, demand: Demand) -> Step | None:
         return Step.FACTOR
     if progress.leaked:
         return Step.NEW_PASSWORD
-    if demand.two_factors and not progress.two_factors:
+    if (demand.two_factors or demand.announced) and not progress.two_factors:
         return Step.ENROL
     return None
 

@@ -19,7 +19,7 @@ from idp.store.tables import Attempt as AttemptRow
 from idp.store.tables import ClientRow, table_of
 
 PURPOSE = "username"
-TICKET = "ticket:3"  # the number changes with what is sealed, so that an old one opens no more
+TICKET = "ticket:4"  # the number changes with what is sealed, so that an old one opens no more
 _ATTEMPTS = table_of(AttemptRow)
 _CLIENTS = table_of(ClientRow)
 _MUTABLE = (

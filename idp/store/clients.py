@@ -24,7 +24,7 @@ COLUMNS = (
     type_coerce(_CLIENTS.c.grant_types, Text).label("grant_types"),
     _CLIENTS.c.scope,
     type_coerce(_CLIENTS.c.audience, Text).label("audience"),
-    _CLIENTS.c.profile,
+    *(_CLIENTS.c.profile, _CLIENTS.c.second_factor, _CLIENTS.c.second_factor_from, _CLIENTS.c.max_age),
 )
 _FIND = Statement(
     Effect.READ,
@@ -221,7 +221,7 @@ def _values(client: Client) -> dict[str, Any]:
 
 def client_of(row: Row) -> Client:
     """The client of a row that begins with COLUMNS."""
-    return _parsed(*row[:9])
+    return _parsed(*row[: len(COLUMNS)])
 
 
 def _record(row: Row) -> ClientRecord:
@@ -239,6 +239,9 @@ def _parsed(  # the columns in their order
     scope: str,
     audience: str,
     profile: str,
+    second_factor: str,
+    second_factor_from: datetime | None,
+    max_age: int | None,
 ) -> Client:
     return Client(
         client_id=client_id,
@@ -250,4 +253,7 @@ def _parsed(  # the columns in their order
         scope=tuple(scope.split()),
         audience=tuple(json.loads(audience)),
         profile=profile,
+        second_factor=second_factor,
+        second_factor_from=second_factor_from,
+        max_age=max_age,
     )

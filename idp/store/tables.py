@@ -165,7 +165,7 @@ class Credential(SQLModel, table=True):
 
 
 class ClientRow(SQLModel, table=True):
-    """A client's metadata, as RFC 7591 names it.
+    """A client's metadata, as RFC 7591 names it, and how its people have to sign in; `max_age` is in seconds.
 
     Tokens that it got for itself before `tokens_valid_from` count no more, nor does what people allowed it before
     `consents_valid_from`.
@@ -181,6 +181,9 @@ class ClientRow(SQLModel, table=True):
     scope: str = Field(sa_column=Column(Text, nullable=False))
     audience: list[str] = _json()
     profile: str
+    second_factor: str = Field(sa_column=Column(String, nullable=False, server_default="optional"))
+    second_factor_from: datetime | None = _time(nullable=True)
+    max_age: int | None = None
     created_at: datetime = _time()
     updated_at: datetime = _time()
     disabled_at: datetime | None = _time(nullable=True)

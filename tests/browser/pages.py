@@ -8,8 +8,8 @@ from playwright.sync_api import Page
 
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.web import own
-from tests.browser.conftest import App, Development, allow, name_oneself, press, sign_in
-from tests.provider import PASSWORD
+from tests.browser.conftest import PROOF, App, Development, allow, name_oneself, press, sign_in
+from tests.provider import PASSWORD, authorize_url
 
 Way = Callable[[Page, App], None]
 SECOND = "ben@example.test", PASSWORD
@@ -42,6 +42,14 @@ def wrong_password(page: Page, app: App) -> None:
 
 def enrol(page: Page, app: App) -> None:
     page.goto(app.url(acr_values=ACR_TWO_FACTORS))
+    sign_in(page, *WITHOUT_DEVICE)
+
+
+def announced(page: Page, app: App) -> None:
+    """A device that may be put off."""
+    policy = ("--second-factor", "required", "--second-factor-from", "2999-01-01")
+    client = app.provider.create_client(*policy, redirect_uri=f"{app.site.origin}/callback")
+    page.goto(app.provider.issuer + authorize_url(client, PROOF.challenge))
     sign_in(page, *WITHOUT_DEVICE)
 
 
@@ -251,6 +259,7 @@ PAGES: dict[str, Way] = {
     "returning": returning,
     "confirming": confirming,
     "enrol": enrol,
+    "announced": announced,
     "wrong first code": wrong_first_code,
     "factor": factor,
     "wrong code": wrong_code,

@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
@@ -22,6 +23,7 @@ from tests.provider import (
 SHAPE = {
     *("client_id", "client_name", "token_endpoint_auth_method", "redirect_uris", "post_logout_redirect_uris"),
     *("grant_types", "scope", "audience", "profile", "created_at", "updated_at", "disabled_at"),
+    *("second_factor", "second_factor_from", "max_age"),
 }
 # RU-05, and what else cannot be a redirect URI.
 BAD_REDIRECT_URIS = (
@@ -60,6 +62,7 @@ def test_an_app_with_every_option(provider: Provider) -> None:
         *("--auth-method", "client_secret_post", "--profile", "oidc-certified"),
         *("--post-logout-redirect-uri", "https://app.example.com/bye"),
         *("--audience", "https://api.example.com", "--audience", "https://other.example.com"),
+        *("--second-factor", "required", "--second-factor-from", "2999-03-01T08:00+01:00", "--max-age", "8h"),
         name="Reports",
     )
     assert set(created) == SHAPE | {"client_secret"}
@@ -71,6 +74,12 @@ def test_an_app_with_every_option(provider: Provider) -> None:
     assert created["profile"] == "oidc-certified"
     assert created["post_logout_redirect_uris"] == ["https://app.example.com/bye"]
     assert created["audience"] == ["https://api.example.com", "https://other.example.com"]
+    assert (created["second_factor"], created["max_age"]) == ("required", 8 * 3600)
+    assert datetime.fromisoformat(created["second_factor_from"]) == datetime(2999, 3, 1, 7, tzinfo=UTC)
+    changes = ("--second-factor-from", "", "--max-age", "")
+    updated = provider.cli("client", "update", created["client_id"], *changes)
+    assert (updated["second_factor"], updated["second_factor_from"], updated["max_age"]) == ("required", None, None)
+    assert updated["scope"] == created["scope"]
     answer = token_request(provider, created, grant_type="client_credentials")
     assert answer.status_code == 200
     assert answer.json()["scope"] == "reports.read"

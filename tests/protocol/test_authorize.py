@@ -113,7 +113,7 @@ def test_the_least_request_is_enough() -> None:
 
 def test_parameters_that_nobody_knows_are_ignored() -> None:
     """RFC 6749 section 3.1."""
-    asked = accepted(request(made_up="1", claims="{", ui_locales="../x", acr_values="y", display="popup"))
+    asked = accepted(request(made_up="1", claims="{}", ui_locales="../x", acr_values="y", display="popup"))
     assert asked == accepted(request())
 
 

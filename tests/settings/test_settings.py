@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -506,3 +506,27 @@ def test_the_breach_api_is_https_or_this_machine(url: str) -> None:
 )
 def test_a_breach_api_that_others_could_read_or_that_has_no_place_for_a_prefix_is_refused(url: str) -> None:
     assert "write an https URL" in refused({"IDP_ISSUER": ISSUER, "IDP_BREACH_API": url})
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2027-03-01", datetime(2027, 3, 1, tzinfo=UTC)),
+        (" 2027-03-01T08:30 ", datetime(2027, 3, 1, 8, 30, tzinfo=UTC)),
+        ("2027-03-01T08:30+01:00", datetime(2027, 3, 1, 7, 30, tzinfo=UTC)),
+        ("2027-03-01T08:30:00Z", datetime(2027, 3, 1, 8, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_in_utc_unless_it_names_its_zone(text: str, moment: datetime) -> None:
+    settings = loaded(IDP_SECOND_FACTOR="required", IDP_SECOND_FACTOR_FROM=text)
+    assert settings.second_factor_from == moment
+    assert not settings.requires_second_factor(moment - timedelta(seconds=1))
+    assert settings.requires_second_factor(moment)
+    assert not loaded(IDP_SECOND_FACTOR_FROM=text).requires_second_factor(moment)
+    assert loaded(IDP_SECOND_FACTOR_FROM=shown(moment)).second_factor_from == moment
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "2027-13-01", "01.03.2027"])
+def test_anything_else_is_no_moment(text: str) -> None:
+    with pytest.raises(SettingsError, match="IDP_SECOND_FACTOR_FROM: write a date such as 2027-03-01"):
+        loaded(IDP_SECOND_FACTOR_FROM=text)

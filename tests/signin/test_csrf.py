@@ -27,6 +27,7 @@ FIELDS = {
     "/signin/{attempt}/factor": {"method": "totp", "code": "123456"},
     "/signin/{attempt}/new-password": {"new_password": "wok plum fjord"},
     "/signin/{attempt}/enrol": {"code": "123456", "name": "Phone"},
+    "/signin/{attempt}/later": {},
     "/signin/{attempt}/consent": {"decision": "allow"},
     "/signin/{attempt}/switch": {},
     "/signin/{attempt}/forget": {},
@@ -47,6 +48,7 @@ OF_NO_EFFECT = {
     "/signin/{attempt}/factor",
     "/signin/{attempt}/enrol",
     "/signin/{attempt}/new-password",
+    "/signin/{attempt}/later",
     *(route for route in FIELDS if route.startswith("/account/")),
 }
 

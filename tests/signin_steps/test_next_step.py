@@ -22,7 +22,9 @@ STRANGER = Progress(
     allowed=frozenset(),
     consented_by=None,
 )
-NOTHING = Demand(subject=None, scope=frozenset(), fresh_since=None, two_factors=False, ask_consent=False)
+NOTHING = Demand(
+    subject=None, scope=frozenset(), fresh_since=None, two_factors=False, announced=False, ask_consent=False
+)
 SIGNED_IN = replace(STRANGER, identified=True, session_user="ana", auth_time=NOW, allowed=frozenset({"openid"}))
 
 IDENTIFIED = (False, True)
@@ -47,8 +49,9 @@ FRESH_SINCE = {"any age": None, "a fresh one": NOW}
 ASKS = (False, True)
 SCOPE = frozenset({"openid", "email"})
 # Who has proved something, whether that or the session makes two factors, whether they have a second, whether others
-# know the password, whether two must be.
-SECONDS = tuple(itertools.product((None, "ana"), (False, True), (False, True), (False, True), (False, True)))
+# know the password, whether two must be, whether they will have to be.
+EITHER = (False, True)
+SECONDS = tuple(itertools.product((None, "ana"), EITHER, EITHER, EITHER, EITHER, EITHER))
 TABLE = [
     pytest.param(*row, id=", ".join(map(str, row)))
     for row in itertools.product(IDENTIFIED, SELECTABLE, SUBJECT, SESSIONS, ALLOWED, CONSENTED_BY, FRESH_SINCE, ASKS)
@@ -93,12 +96,12 @@ def test_az_10_az_12_and_co_02_the_next_step_of_every_combination(
     """Whoever skips, reorders, repeats or races a step finds the one that is missing."""
     user, auth_time = SESSIONS[session]
     counts = COUNTS[session, fresh_since] and subject != "bob"
-    for proving, two_factors, has_second, leaked, demanded in SECONDS:
+    for proving, two_factors, has_second, leaked, demanded, announced in SECONDS:
         progress = Progress(
             *(identified, selectable, user, auth_time, proving, two_factors, has_second, leaked),
             *(ALLOWED[allowed], consented_by),
         )
-        step = next_step(progress, Demand(subject, SCOPE, FRESH_SINCE[fresh_since], demanded, asks))
+        step = next_step(progress, Demand(subject, SCOPE, FRESH_SINCE[fresh_since], demanded, announced, asks))
         awaited = proving and subject != "bob"
         if counts and (two_factors or not (demanded or has_second)):
             done = ENOUGH[allowed] and ASKED[asks, consented_by]
@@ -107,7 +110,7 @@ def test_az_10_az_12_and_co_02_the_next_step_of_every_combination(
             assert step is Step.FACTOR
         elif leaked and awaited:
             assert step is Step.NEW_PASSWORD
-        elif demanded and not two_factors and awaited:
+        elif (demanded or announced) and not two_factors and awaited:
             assert step is Step.ENROL
         else:
             assert step is (Step.PASSWORD if identified else Step.SELECT if selectable else Step.IDENTIFY)
@@ -135,6 +138,8 @@ def test_the_table_is_whole() -> None:
             replace(NOTHING, two_factors=True),
             Step.NEW_PASSWORD,
         ),
+        (replace(STRANGER, identified=True, proving="ana"), replace(NOTHING, announced=True), Step.ENROL),
+        (SIGNED_IN, replace(NOTHING, announced=True), Step.DONE),
         (SIGNED_IN, replace(NOTHING, two_factors=True), Step.PASSWORD),
         (replace(SIGNED_IN, has_second=True), NOTHING, Step.FACTOR),
         (replace(SIGNED_IN, has_second=True, two_factors=True), NOTHING, Step.DONE),
@@ -149,6 +154,7 @@ def test_the_table_is_whole() -> None:
         *("a code after the password", "a device to be set up"),
         *("a leaked password", "a code before a leaked one is replaced", "a leaked one after the code"),
         "a leaked one is replaced before a device is set up",
+        *("a device that may be put off", "single sign-on before a device is needed"),
         *("stepping up without a device", "stepping up"),
         *("single sign-on with two factors", "both anew"),
     ],
@@ -199,7 +205,7 @@ SCOPES = st.frozensets(st.sampled_from(["openid", "email", "profile"]))
 PEOPLE = st.sampled_from([None, "ana", "bob"])
 BOTH = st.booleans()
 PROGRESS = st.builds(Progress, BOTH, BOTH, PEOPLE, TIMES, PEOPLE, BOTH, BOTH, BOTH, SCOPES, PEOPLE)
-DEMAND = st.builds(Demand, PEOPLE, SCOPES, TIMES, BOTH, BOTH)
+DEMAND = st.builds(Demand, PEOPLE, SCOPES, TIMES, BOTH, BOTH, BOTH)
 
 
 @given(PROGRESS, DEMAND)

@@ -77,6 +77,24 @@ RULES = (
         "Send digits alone, or leave max_age out.",
     ),
     rule(
+        r"The parameter claims (is|holds|names)",
+        "claims is a JSON object; each claim in it is null, or an object with essential, value and values.",
+        "OpenID Connect Core section 5.5.1",
+        "Compare it with the examples of that section. A sub is named once.",
+    ),
+    rule(
+        r"The parameter claims asks for an acr",
+        "An essential acr is met, or the sign-in has failed.",
+        "OpenID Connect Core section 5.5.1.1",
+        "Ask for one of acr_values_supported, or leave out that it is essential.",
+    ),
+    rule(
+        r"The parameters id_token_hint and claims name two people",
+        "Nobody but the person whom the app names is answered for, so that it names one.",
+        "OpenID Connect Core section 3.1.2.2",
+        "Send one of the two, or the same person in both.",
+    ),
+    rule(
         r"The parameter id_token_hint",
         "The hint is an ID token that this very client was given here, by a key that is still published.",
         "OpenID Connect Core section 3.1.2.1",
