@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from idp.dev.headers import SecurityHeaders
 from idp.protocol import jwt
+from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.protocol.errors import InvalidToken
 from idp.protocol.jwt import FitKey, PublicKeys
 from idp.protocol.key_policy import UnfitKey
@@ -33,6 +34,8 @@ NOT_KEPT = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
 MAX_AGE = re.compile(r"\bmax-age=([0-9]{1,9})\b", re.IGNORECASE)
 # What the ribbon of a page says.
 RIBBON = {"development_mode": "Not for real data."}
+# What its most sensitive answer wants of the sign-in behind a token: two factors, and within so many seconds.
+ENOUGH, SECONDS = ACR_TWO_FACTORS, 300
 # RFC 6750 section 2.1
 BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
@@ -40,10 +43,10 @@ BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 class BearerError(Exception):
     """The answer of RFC 6750 section 3.1; without an error code when the request carried no token."""
 
-    def __init__(self, status: int, error: str = "", description: str = "", scope: str = "") -> None:
+    def __init__(self, status: int, error: str = "", description: str = "", **attributes: str) -> None:
         super().__init__(description)
         self.status = status
-        self.attributes = {"error": error, "error_description": description, "scope": scope}
+        self.attributes = {"error": error, "error_description": description, **attributes}
 
 
 class KeysUnavailableError(Exception):
@@ -151,6 +154,16 @@ def bearer_token(headers: Headers) -> str:
     return match["token"]
 
 
+def check_sign_in(claims: Mapping[str, Any], now: datetime) -> None:
+    """RFC 9470 section 3: says what would be enough, so that the app can ask the provider for it."""
+    signed_in_at = claims.get("auth_time")
+    if claims.get("acr") == ENOUGH and isinstance(signed_in_at, int) and now.timestamp() - signed_in_at <= SECONDS:
+        return
+    description = "The person has to prove again who they are, with two factors"
+    needed = {"acr_values": ENOUGH, "max_age": str(SECONDS)}
+    raise BearerError(401, "insufficient_user_authentication", description, **needed)
+
+
 def scopes_of(claims: Mapping[str, Any]) -> list[str]:
     scope = claims.get("scope")
     return scope.split() if isinstance(scope, str) else []
@@ -181,6 +194,19 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def description(issuer: str, audience: str, required_scope: str | None) -> dict[str, str | None]:
+    """What the front page says."""
+    return {
+        **RIBBON,
+        "name": "Demo API",
+        "what": "A resource server: it checks access tokens with the provider's published keys.",
+        "issuer": issuer,
+        "audience": audience,
+        "required_scope": required_scope,
+        "try": "GET /me or /payroll with the header Authorization: Bearer <access token>",
+    }
+
+
 def create_demo_api(
     *,
     issuer: str,
@@ -192,34 +218,34 @@ def create_demo_api(
     verifier = TokenVerifier(issuer, audience, ProviderKeys(issuer, transport, clock), clock)
 
     async def about(_: Request) -> Response:
+        return JSONResponse(description(issuer, audience, required_scope))
+
+    async def allowed(request: Request) -> dict[str, Any]:
+        claims = await verifier.verify(bearer_token(request.headers))
+        if required_scope is not None and required_scope not in scopes_of(claims):
+            raise BearerError(403, "insufficient_scope", "The token lacks a scope", scope=required_scope)
+        return claims
+
+    async def payroll(request: Request) -> Response:
+        claims = await allowed(request)
+        check_sign_in(claims, clock())
         return JSONResponse(
-            {
-                **RIBBON,
-                "name": "Demo API",
-                "what": "A resource server: it checks access tokens with the provider's published keys.",
-                "issuer": issuer,
-                "audience": audience,
-                "required_scope": required_scope,
-                "try": "GET /me with the header Authorization: Bearer <access token>",
-            }
+            {"sub": claims["sub"], "salary": "not for real", "acr": claims["acr"], "amr": claims["amr"]}
         )
 
     async def me(request: Request) -> Response:
-        claims = await verifier.verify(bearer_token(request.headers))
-        granted = scopes_of(claims)
-        if required_scope is not None and required_scope not in granted:
-            raise BearerError(403, "insufficient_scope", "The token lacks a scope", required_scope)
+        claims = await allowed(request)
         return JSONResponse(
             {
                 "sub": claims["sub"],
                 "client_id": claims["client_id"],
-                "scope": " ".join(granted),
+                "scope": " ".join(scopes_of(claims)),
                 "message": "The API checked the access token with the provider's published keys.",
             }
         )
 
     return Starlette(
-        routes=[Route("/", about), Route("/me", me)],
+        routes=[Route("/", about), Route("/me", me), Route("/payroll", payroll)],
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={BearerError: refusal, KeysUnavailableError: keys_unavailable, HTTPException: not_here},
         max_body_size=1024,

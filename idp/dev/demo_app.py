@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ LONGEST_SHOWN = 4000
 
 EXPLANATIONS = {
     "access_denied": "You said no, or the provider did not allow it. This app has learned nothing about you.",
+    "unmet_authentication_requirements": "The provider cannot ask for what the API wants of your sign-in.",
     "login_required": "The provider needs you to sign in first.",
     "consent_required": "The provider needs your permission first.",
     "interaction_required": "The provider needs to ask you something first.",
@@ -53,6 +55,8 @@ EXPLANATIONS = {
     "not_ours": "This page is out of date, or the request came from another site. Nothing was done.",
     "not_found": "There is no such page here.",
 }
+STEPPING_UP = "stepping_up"  # in the session, while the provider asks for more
+ATTRIBUTE = re.compile(r'([a-z_]{1,40})="([^"]{0,200})"')
 UNKNOWN = "The provider answered with an error that this app does not know."
 
 
@@ -62,7 +66,7 @@ class SignedIn:
 
     identity: Identity
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    api_answer: Mapping[str, object] | None = None
+    api_answer: Mapping[str, str] | None = None
     refreshed: Mapping[str, object] | None = None
 
 
@@ -96,12 +100,12 @@ class Api:
         self.url = url
         self._transport = transport
 
-    async def me(self, access_token: str) -> dict[str, object]:
+    async def get(self, path: str, access_token: str) -> dict[str, str]:
         """The answer as a person reads it; a refusal is an answer too."""
         headers = {"Authorization": f"Bearer {access_token}"}
         try:
             async with httpx2.AsyncClient(transport=self._transport, trust_env=False) as http:
-                answer = await http.get(f"{self.url}/me", headers=headers)
+                answer = await http.get(f"{self.url}{path}", headers=headers)
         except httpx2.HTTPError as error:
             message = f"The API could not be reached: {error}"
             return {"status": "no answer", "challenge": "", "body": message}
@@ -146,12 +150,28 @@ class Pages:
     async def callback(self, request: Request) -> Response:
         identity = await self._provider.finish_sign_in(request)
         self._sessions.close(request.session.get("id", ""))
-        request.session["id"] = self._sessions.open(SignedIn(identity))
-        return RedirectResponse("/", status_code=303)
+        answer = None
+        if request.session.pop(STEPPING_UP, None):
+            answer = await self._api.get("/payroll", identity.token["access_token"])
+        request.session["id"] = self._sessions.open(SignedIn(identity, api_answer=answer))
+        return RedirectResponse("/#api" if answer else "/", status_code=303)
 
     async def call_api(self, request: Request) -> Response:
         session_id, signed_in = await self._authentic_post(request)
-        answer = await self._api.me(signed_in.identity.token["access_token"])
+        answer = await self._api.get("/me", signed_in.identity.token["access_token"])
+        self._sessions.update(session_id, lambda now: replace(now, api_answer=answer))
+        return RedirectResponse("/#api", status_code=303)
+
+    async def read_payroll(self, request: Request) -> Response:
+        """Where the API wants more of the sign-in, the provider is asked for that, of the same person (RFC 9470)."""
+        session_id, signed_in = await self._authentic_post(request)
+        token = signed_in.identity.token
+        answer = await self._api.get("/payroll", token["access_token"])
+        asked = wanted_by(answer["challenge"])
+        if asked:
+            request.session[STEPPING_UP] = True
+            back_to, hint = f"{self._app_url}/callback", token["id_token"]
+            return await self._provider.send_to_sign_in(request, back_to, id_token_hint=hint, **asked)
         self._sessions.update(session_id, lambda now: replace(now, api_answer=answer))
         return RedirectResponse("/#api", status_code=303)
 
@@ -231,6 +251,14 @@ def home_context(signed_in: SignedIn) -> dict[str, object]:
     }
 
 
+def wanted_by(challenge: str) -> dict[str, str]:
+    """What an API wants of the sign-in: acr_values and max_age. Empty where its answer is another one."""
+    told = dict(ATTRIBUTE.findall(challenge))
+    if told.get("error") != "insufficient_user_authentication":
+        return {}
+    return {name: told[name] for name in ("acr_values", "max_age") if name in told}
+
+
 def readable(claims: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, readable_claim(name, value)) for name, value in claims.items()]
 
@@ -293,6 +321,7 @@ def create_demo_app(
             Route("/sign-in", pages.sign_in),
             Route("/callback", pages.callback),
             Route("/call-api", pages.call_api, methods=["POST"]),
+            Route("/read-payroll", pages.read_payroll, methods=["POST"]),
             Route("/refresh", pages.refresh, methods=["POST"]),
             Route("/sign-out", pages.sign_out, methods=["POST"]),
             Route("/sign-out-everywhere", pages.sign_out_everywhere, methods=["POST"]),

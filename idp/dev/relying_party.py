@@ -74,10 +74,11 @@ class Provider:
             client_kwargs=options,
         )
 
-    async def send_to_sign_in(self, request: Request, redirect_uri: str) -> Response:
+    async def send_to_sign_in(self, request: Request, redirect_uri: str, **asked: str) -> Response:
+        """`asked`: more parameters of the authorization request."""
         async with plain_failures():
             await self._metadata()
-            response: Response = await self._client.authorize_redirect(request, redirect_uri)
+            response: Response = await self._client.authorize_redirect(request, redirect_uri, **asked)
         return response
 
     async def finish_sign_in(self, request: Request) -> Identity:

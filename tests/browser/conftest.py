@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,12 @@ def three_free_ports() -> int:
 
 @pytest.fixture(scope="session")
 def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Development]:
-    folder: Path = tmp_path_factory.mktemp("dev")
+    with developing(tmp_path_factory.mktemp("dev")) as development:
+        yield development
+
+
+@contextmanager
+def developing(folder: Path) -> Iterator[Development]:
     port = three_free_ports()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
     environment |= CHEAP_PASSWORDS | {"IDP_DATA_DIR": str(folder / "data")}

@@ -2,10 +2,12 @@
 
 import re
 
+import pyotp
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chrome import Windows
-from tests.browser.conftest import Development, allow, name_oneself, press, sign_in
+from tests.browser.conftest import Development, allow, developing, name_oneself, press, sign_in
 
 
 def text(page: Page, selector: str) -> str:
@@ -52,6 +54,30 @@ def test_a_person_signs_in_to_the_demo_app_uses_it_and_signs_out(
     page.goto(development.app)
     press(page, "#sign-in")
     assert page.locator("#username").input_value() == ""
+
+
+def test_a_person_steps_up_for_what_is_more_sensitive(
+    windows: Windows, tmp_path_factory: pytest.TempPathFactory, javascript: bool
+) -> None:
+    """From the button in the app to the API's answer, by a password and a device that is set up on the way."""
+    with developing(tmp_path_factory.mktemp("stepping")) as development:
+        page = windows.page(java_script_enabled=javascript)
+        page.goto(f"{development.app}/sign-in")
+        sign_in(page, development.email, development.password)
+        allow(page)
+        press(page, "#read-payroll")
+        assert "Demo app asks you to confirm that it is you." in text(page, "main")
+        assert page.locator("#username").get_attribute("readonly") is not None
+        page.locator("#password").fill(development.password)
+        press(page, "#continue")
+        secret = text(page, "#secret").replace(" ", "")
+        page.locator("#code").fill(pyotp.TOTP(secret).now())
+        press(page, "#continue")
+        page.wait_for_url(f"{development.app}/#api")
+        assert text(page, "#api-status") == "200"
+        assert '"acr": "urn:idp:acr:mfa"' in text(page, "#api-answer")
+        press(page, "#read-payroll")
+        assert text(page, "#api-status") == "200"
 
 
 def test_a_person_signs_out_through_the_demo_app_and_comes_back_to_it(

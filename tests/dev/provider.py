@@ -30,6 +30,7 @@ class LittleProvider:
     keys: list[RSAKey] = field(default_factory=lambda: [rsa_key("first")])
     cache_control: str = "public, max-age=3600"
     metadata: dict[str, Any] = field(default_factory=dict)  # what a test makes different in the discovery document
+    access_token_claims: dict[str, Any] = field(default_factory=dict)
     id_token_claims: dict[str, Any] = field(default_factory=dict)
     subject_of_userinfo: str = "ana"
     access_token_seconds: int = 900
@@ -124,7 +125,7 @@ class LittleProvider:
         return sign({**claims, **self.id_token_claims}, self.keys[0], typ="JWT")
 
     def access_token(self, **different: object) -> str:
-        return sign({**access_token_claims(int(time.time())), **different}, self.keys[0])
+        return sign({**access_token_claims(int(time.time())), **self.access_token_claims, **different}, self.keys[0])
 
 
 def access_token_claims(now: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.dev.demo_api import BEARER, KEYS_LIVE_AT_MOST, KEYS_LIVE_BY_DEFAULT, create_demo_api, lifetime_of
+from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS
 from tests.dev.provider import API, ISSUER, Hosts, LittleProvider, access_token_claims, rsa_key, sign
 from tests.protocol.hostile import HOSTILE
 from tests.protocol.hostile.claims import other_audiences
@@ -250,3 +251,46 @@ def test_a_bearer_scheme_is_written_in_any_case() -> None:
 def assert_invalid(answer: httpx2.Response) -> None:
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith('Bearer realm="demo-api", error="invalid_token", ')
+
+
+ENOUGH = {"acr": ACR_TWO_FACTORS, "amr": ["pwd", "otp", "mfa"]}
+
+
+@pytest.mark.parametrize(
+    ("claims", "age", "status"),
+    [
+        (ENOUGH, 0, 200),
+        (ENOUGH, 300, 200),
+        (ENOUGH, 301, 401),
+        ({**ENOUGH, "acr": ACR_PASSWORD}, 0, 401),
+        ({**ENOUGH, "acr": [ACR_TWO_FACTORS]}, 0, 401),
+        ({"amr": ["mfa"]}, 0, 401),
+        (ENOUGH, None, 401),
+    ],
+)
+async def test_mf_11_what_is_sensitive_wants_two_factors_and_a_fresh_sign_in(
+    api: httpx2.AsyncClient,
+    provider: LittleProvider,
+    clock: Clock,
+    claims: dict[str, object],
+    age: int | None,
+    status: int,
+) -> None:
+    """RFC 9470 section 3: the attacker has a token of a sign-in with one factor, or of an old one."""
+    now = clock.now.replace(microsecond=0)
+    clock.now = now
+    signed_in = {} if age is None else {"auth_time": int(now.timestamp()) - age}
+    token = provider.access_token(**claims, **signed_in)
+    answer = await api.get("/payroll", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == status
+    if status == 401:
+        challenge = answer.headers["www-authenticate"]
+        assert 'error="insufficient_user_authentication"' in challenge
+        assert f'acr_values="{ACR_TWO_FACTORS}", max_age="300"' in challenge
+
+
+async def test_a_token_without_the_scope_is_not_asked_for_more(
+    api: httpx2.AsyncClient, provider: LittleProvider
+) -> None:
+    headers = {"Authorization": f"Bearer {provider.access_token(scope='openid')}"}
+    assert (await api.get("/payroll", headers=headers)).status_code == 403

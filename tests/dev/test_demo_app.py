@@ -1,5 +1,6 @@
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from idp.dev.demo_api import create_demo_api
-from idp.dev.demo_app import create_demo_app, fingerprint
+from idp.dev.demo_app import create_demo_app, fingerprint, wanted_by
+from idp.protocol.claims import ACR_TWO_FACTORS
 from tests.dev.conftest import TEMPLATES, render
 from tests.dev.provider import API, APP, ISSUER, Hosts, LittleProvider
 
@@ -130,6 +132,35 @@ async def test_the_api_accepts_the_apps_token(browser: httpx2.AsyncClient) -> No
     answer = await press(browser, "/call-api", await sign_in(browser))
     assert shown(answer.text, "api-status") == "200"
     assert "&#34;client_id&#34;: &#34;demo&#34;" in answer.text
+
+
+async def test_where_the_api_wants_more_the_app_asks_the_provider_for_it_and_calls_again(
+    browser: httpx2.AsyncClient, provider: LittleProvider
+) -> None:
+    """RFC 9470: the provider is asked for what the challenge names, of the same person."""
+    page = await sign_in(browser)
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert csrf is not None
+    sent = await browser.post("/read-payroll", data={"csrf": csrf[1]}, follow_redirects=False)
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(sent.headers["location"]).query).items()}
+    assert (asked["acr_values"], asked["max_age"]) == (ACR_TWO_FACTORS, "300")
+    assert asked["id_token_hint"].count(".") == 2
+    assert asked["code_challenge_method"] == "S256"
+    provider.access_token_claims = {"acr": ACR_TWO_FACTORS, "amr": ["pwd", "otp", "mfa"], "auth_time": int(time.time())}
+    there = await browser.get(sent.headers["location"])
+    assert shown(there.text, "api-status") == "200"
+    assert "not for real" in there.text
+    again = await press(browser, "/read-payroll", there.text)
+    assert shown(again.text, "api-status") == "200", "nobody is sent away who proved enough"
+
+
+async def test_an_api_that_is_never_content_sends_nobody_in_a_circle(browser: httpx2.AsyncClient) -> None:
+    """The provider cannot, or will not, do what the API wants."""
+    page = await press(browser, "/read-payroll", await sign_in(browser))
+    assert shown(page.text, "api-status") == "401"
+    assert "insufficient_user_authentication" in page.text
+    assert shown((await browser.get("/sign-in")).text, "person")
+    assert "api-status" not in (await browser.get("/")).text
 
 
 async def test_a_refusal_of_the_api_is_shown_with_its_challenge(
@@ -251,7 +282,7 @@ async def test_nobody_is_told_of_a_sign_out_that_this_browser_did_not_start(
     assert (answer.status_code, shown(answer.text, "error")) == (400, "mismatching_state")
 
 
-@pytest.mark.parametrize("action", ["/call-api", "/refresh", "/sign-out", "/sign-out-everywhere"])
+@pytest.mark.parametrize("action", ["/call-api", "/read-payroll", "/refresh", "/sign-out", "/sign-out-everywhere"])
 @pytest.mark.parametrize("body", [{}, {"csrf": ""}, {"csrf": "guessed"}, {"csrf": "é"}])
 async def test_a_post_without_the_sessions_token_does_nothing(
     browser: httpx2.AsyncClient, provider: LittleProvider, action: str, body: dict[str, str]
@@ -264,7 +295,7 @@ async def test_a_post_without_the_sessions_token_does_nothing(
     assert 'id="sign-out-app"' in (await browser.get("/")).text
 
 
-@pytest.mark.parametrize("action", ["/call-api", "/refresh", "/sign-out", "/sign-out-everywhere"])
+@pytest.mark.parametrize("action", ["/call-api", "/read-payroll", "/refresh", "/sign-out", "/sign-out-everywhere"])
 async def test_nothing_happens_by_get_or_without_a_session(browser: httpx2.AsyncClient, action: str) -> None:
     assert (await browser.get(action)).status_code == 405
     assert (await browser.post(action, data={"csrf": ""})).status_code == 403
@@ -387,3 +418,20 @@ async def test_a_page_that_does_not_exist_says_so(browser: httpx2.AsyncClient) -
     answer = await browser.get("/nothing")
     assert answer.status_code == 404
     assert "There is no such page here" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("challenge", "wanted"),
+    [
+        ("", {}),
+        ('Bearer error="invalid_token", acr_values="a"', {}),
+        ('Bearer realm="x", error="insufficient_user_authentication", max_age="5"', {"max_age": "5"}),
+        (
+            'Bearer error="insufficient_user_authentication", acr_values="a b", max_age="0", redirect_uri="https://evil"',
+            {"acr_values": "a b", "max_age": "0"},
+        ),
+        (f'Bearer error="insufficient_user_authentication", acr_values="{"a" * 300}"', {}),
+    ],
+)
+def test_only_what_rfc_9470_names_is_taken_from_a_challenge(challenge: str, wanted: dict[str, str]) -> None:
+    assert wanted_by(challenge) == wanted

@@ -3,15 +3,34 @@
 import re
 import secrets
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import jwt
+import pyotp
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
-from tests.provider import CALLBACK, Browser, Provider, token_request, tokens_for
-from tests.servers import requires
+from idp.dev.demo_api import create_demo_api
+from tests.provider import (
+    CALLBACK,
+    EMAIL,
+    PASSWORD,
+    Browser,
+    Provider,
+    answer_of,
+    pkce,
+    redeem,
+    token_request,
+    tokens_for,
+)
+from tests.servers import free_port, requires
+from tests.signin.test_second_factor import secret_of
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "apps.md").read_text(encoding="utf-8")
 
@@ -90,3 +109,44 @@ def test_the_api_with_pyjwt(provider: Provider, monkeypatch: pytest.MonkeyPatch)
     for wrong, scope in ((token, "reports.write"), (tokens["access_token"], "openid"), (tokens["id_token"], "openid")):
         with pytest.raises(jwt.PyJWTError):
             check(wrong, scope)
+
+
+def test_stepping_up(provider: Provider) -> None:
+    """The API refuses a token of one factor; the request that is shown gets one of two, of the same person."""
+    requires("curl")
+    ask_api, begin = blocks("sh", of="Stepping up")
+    with demo_api(provider.issuer) as api:
+        client, proof, browser = provider.create_client("--audience", api), pkce(), Browser(provider.issuer)
+        tokens = tokens_for(provider, client, browser, scope="openid email")
+        refused = shell(ask_api, ACCESS_TOKEN=tokens["access_token"], API=api)
+        assert "401 Unauthorized" in refused
+        told = re.search(r"^www-authenticate: (.*)$", refused, re.MULTILINE | re.IGNORECASE)
+        assert told is not None
+        shown = " ".join(blocks("http", of="Stepping up")[0].split()).partition(": ")[2]
+        assert re.sub(r'description="[^"]*"', 'description="..."', told[1].strip()) == shown
+        known = {"ISSUER": provider.issuer, "CLIENT_ID": client["client_id"], "REDIRECT_URI": CALLBACK, "STATE": "s"}
+        url = shell(begin, **known, NONCE="n", CHALLENGE=proof.challenge, ID_TOKEN=tokens["id_token"])
+        browser.open(url.strip())
+        browser.submit(action="/password", password=PASSWORD)
+        browser.submit(action="/enrol", code=pyotp.TOTP(secret_of(browser)).now())
+        assert browser.page is not None
+        code = answer_of(browser.page)["code"]
+        stepped_up = redeem(provider, client, code, proof.verifier).json()
+        assert "200 OK" in shell(ask_api, ACCESS_TOKEN=stepped_up["access_token"], API=api)
+    provider.cli("user", "reset-factors", EMAIL)
+
+
+@contextmanager
+def demo_api(issuer: str) -> Iterator[str]:
+    port = free_port()
+    app = create_demo_api(issuer=issuer, audience=f"http://localhost:{port}", required_scope=None)
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.02)
+        yield f"http://localhost:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
