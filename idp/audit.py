@@ -19,6 +19,7 @@ class Event(StrEnum):
     FACTOR_ENROLLED = "factor.enrolled"
     FACTOR_PUT_OFF = "factor.put_off"
     FACTOR_REMOVED = "factor.removed"
+    PASSKEY_COPIED = "passkey.copied"
     SIGNED_OUT = "session.signed_out"
     CONSENT_GIVEN = "consent.given"
     CONSENT_DENIED = "consent.denied"

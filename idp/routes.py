@@ -10,7 +10,7 @@ from idp.oauth.introspect import introspect
 from idp.oauth.revoke import revoke
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
-from idp.signin import home, logout, pages, replacing, second
+from idp.signin import home, logout, new_passkey, offering, pages, replacing, second, with_passkey
 from idp.signin.begin import begin
 from idp.signin.confirm import confirm
 from idp.signin.loading import posted, shown, to_page
@@ -39,6 +39,17 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/authorize/{request}", stored(begin)),
     Route("/signin/{attempt}", shown(pages.show)),
     Route("/signin/{attempt}/step", shown(pages.step, pages.step_of_none, pages.step_elsewhere)),
+    Route(
+        "/signin/{attempt}/passkey",
+        shown(with_passkey.options, with_passkey.options_of_none, with_passkey.options_elsewhere),
+    ),
+    Route("/signin/{attempt}/passkey", posted(with_passkey.passkey), methods=["POST"]),
+    Route(
+        "/signin/{attempt}/new-passkey",
+        shown(new_passkey.options, with_passkey.options_of_none, with_passkey.options_elsewhere),
+    ),
+    Route("/signin/{attempt}/new-passkey", posted(new_passkey.new_passkey), methods=["POST"]),
+    Route("/signin/{attempt}/no-passkey", posted(offering.later), methods=["POST"]),
     Route("/signin/{attempt}/select", posted(pages.select), methods=["POST"]),
     Route("/signin/{attempt}/factor", posted(second.factor), methods=["POST"]),
     Route("/signin/{attempt}/new-password", posted(replacing.new_password), methods=["POST"]),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from idp import quick_json
-from idp.factors.proofs import DEMANDING
+from idp.factors.proofs import asks_for_second
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
@@ -128,4 +128,4 @@ async def _is_fresh(asking: Asking) -> bool:
     if proof.acr == ACR_TWO_FACTORS:
         return True
     enrolled = await credentials.enrolled(asking.services.database, asking.session.user_id)
-    return enrolled.isdisjoint(DEMANDING)
+    return not asks_for_second(enrolled)

@@ -7,7 +7,7 @@ from idp.account import changes
 from idp.account.access import DONE, WRONG, Asking, to
 from idp.audit import Event
 from idp.factors import recovery, totp
-from idp.factors.proofs import DEMANDING
+from idp.factors.proofs import DEVICES, asks_for_second
 from idp.protocol.params import Params
 from idp.settings import REQUIRED
 from idp.store import credentials, sessions
@@ -52,7 +52,7 @@ async def add(asking: Asking, form: Params) -> Response:
             return asking.tell(asking.page, WRONG, _WRONG_CODE, setup=ticket)
         if recovery.NAME not in had:
             await enrolment.replace_recovery_codes(transaction, services, user_id, setup.recovery_codes, now)
-        if had.isdisjoint(DEMANDING):
+        if not asks_for_second(had):
             await sessions.end_others(transaction, user_id, asking.session.sid, now)
         await changes.record(transaction, asking, Event.FACTOR_ENROLLED, factor=totp.NAME)
         await changes.proved_too(transaction, asking, totp.NAME)
@@ -71,7 +71,7 @@ async def remove(asking: Asking, _: Params) -> Response:
         if not await credentials.remove(transaction, user_id, totp.NAME, credential_id):
             return to(own.SECURITY)  # in another tab, or never theirs
         await changes.record(transaction, asking, Event.FACTOR_REMOVED, factor=totp.NAME)
-        if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEMANDING):
+        if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
             await credentials.remove(transaction, user_id, recovery.NAME)
     return asking.tell(own.SECURITY, DONE, "The authenticator app was removed. Its codes do not count any more.")
 
@@ -82,7 +82,7 @@ async def _is_needed(asking: Asking, transaction: Transaction) -> bool:
         return False
     of_all = [
         stored
-        for factor in DEMANDING
+        for factor in DEVICES
         for stored in await credentials.of_person(transaction, asking.services.sealer, asking.session.user_id, factor)
     ]
     return len(of_all) == 1

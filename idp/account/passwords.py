@@ -7,7 +7,7 @@ from idp.account import changes
 from idp.account.access import DONE, WRONG, Asking, to
 from idp.audit import Event
 from idp.factors.password import MAX_LENGTH, UnacceptablePassword
-from idp.factors.proofs import DEMANDING
+from idp.factors.proofs import asks_for_second
 from idp.protocol.params import Params
 from idp.store import credentials, grants, sessions, users
 from idp.store.credentials import StoredFactor
@@ -58,7 +58,7 @@ async def _current(asking: Asking) -> StoredFactor | None:
 
 
 async def _stands_alone(asking: Asking) -> bool:
-    return (await credentials.enrolled(asking.services.database, asking.session.user_id)).isdisjoint(DEMANDING)
+    return not asks_for_second(await credentials.enrolled(asking.services.database, asking.session.user_id))
 
 
 async def _about(asking: Asking) -> tuple[str, ...]:

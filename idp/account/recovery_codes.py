@@ -7,7 +7,7 @@ from idp.account import changes
 from idp.account.access import DONE, Asking, to
 from idp.audit import Event
 from idp.factors import recovery
-from idp.factors.proofs import DEMANDING
+from idp.factors.proofs import asks_for_second
 from idp.protocol.params import Params
 from idp.store import credentials
 from idp.store.db import Connection
@@ -18,7 +18,7 @@ from idp.web import own
 async def show(asking: Asking) -> Response:
     """They count once the person says that they have kept them: who only looks loses nothing."""
     enrolled = await credentials.enrolled(asking.services.database, asking.session.user_id)
-    if enrolled.isdisjoint(DEMANDING):
+    if not asks_for_second(enrolled):
         return to(own.SECURITY)
     ticket = f"{await _in_use(asking, asking.services.database)}.{new_secret()}"
     return asking.shown(
@@ -36,7 +36,7 @@ async def replace(asking: Asking, form: Params) -> Response:
         if not await changes.locked(transaction, asking):
             return to(own.confirm(asking.page))
         enrolled = await credentials.enrolled(transaction, user_id)
-        if enrolled.isdisjoint(DEMANDING) or ticket.partition(".")[0] != await _in_use(asking, transaction):
+        if not asks_for_second(enrolled) or ticket.partition(".")[0] != await _in_use(asking, transaction):
             return to(asking.page)
         codes = _codes(asking, ticket)
         await enrolment.replace_recovery_codes(transaction, services, user_id, codes, asking.now)

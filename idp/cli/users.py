@@ -16,7 +16,7 @@ from idp.factors import password as password_rules
 from idp.factors import recovery
 from idp.factors.foreign_hashes import UnknownHash
 from idp.factors.password import UnacceptablePassword
-from idp.factors.proofs import DEMANDING, FACTORS, SECOND
+from idp.factors.proofs import FACTORS, SECOND, asks_for_second
 from idp.protocol.claims import SCOPE_CLAIMS
 from idp.services import Services
 from idp.store import credentials, grants, sessions, users
@@ -155,7 +155,7 @@ def set_password(who: str, *, password_stdin: bool, password_hash_stdin: bool, a
     async def work(services: Services) -> Person:
         person = await find_person(services, who)
         about = new_passwords.about(person.email, person.claims)
-        alone = (await credentials.enrolled(services.database, person.id)).isdisjoint(DEMANDING)
+        alone = not asks_for_second(await credentials.enrolled(services.database, person.id))
         encoded = await _encoded(services, plain_or_hash, about, is_hash=password_hash_stdin, alone=alone)
         await _replace_password(services, person, encoded)
         return person

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from idp.factors import passkey
 from idp.factors import proofs as evidence
-from idp.factors.proofs import MULTIPLE
+from idp.factors.proofs import MULTIPLE, SECOND
 from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
 from idp.protocol.claims import ACR_TWO_FACTORS, Authentication, acr_told
 from idp.protocol.clients import Client
@@ -19,7 +20,7 @@ from idp.signin.steps import Demand, Progress, Step, missing, next_step
 from idp.store import attempts, consents, credentials, handles
 from idp.store.attempts import Attempt
 from idp.store.db import Connection, Transaction
-from idp.store.ids import hash_of, new_id
+from idp.store.ids import hash_of, new_id, time_of
 from idp.store.prune import KEEP_ATTEMPTS
 from idp.store.sessions import SignedIn
 from idp.store.users import canonical
@@ -35,7 +36,8 @@ class Interaction:
     """One request of a sign-in, with everything that is known of it.
 
     `signed_in` are the sessions of this browser, and `session` the one of them that it is about. `put_off`: the person
-    would rather set up a second factor another time.
+    would rather set up a second factor another time. `offers_passkey`: the browser can make a passkey, and its person
+    was not asked lately whether they want one.
     """
 
     request: Request
@@ -48,6 +50,7 @@ class Interaction:
     signed_in: tuple[SignedIn, ...]
     session: SignedIn | None
     put_off: bool = False
+    offers_passkey: bool = False
 
     @property
     def url(self) -> str:
@@ -96,6 +99,7 @@ class Interaction:
             two_factors=self._two_factors,
             has_second=not self._two_factors and await self._has_second(connection),
             leaked=any(proof.leaked for proof in self.attempt.proofs),
+            offered=self.offers_passkey and self._began_with_password,
             allowed=allowed,
             consented_by=self.attempt.consented_by,
         )
@@ -131,10 +135,20 @@ class Interaction:
             return self.session.authentication.acr == ACR_TWO_FACTORS
         return MULTIPLE in evidence.amr(self.attempt.proofs)
 
+    @property
+    def _began_with_password(self) -> bool:
+        """Whether the session began in this attempt, and with no passkey."""
+        if self.session is None:
+            return False
+        proof = self.session.authentication
+        return proof.auth_time >= time_of(self.attempt.id) and passkey.PRESENCE not in proof.amr
+
     async def _has_second(self, connection: Connection) -> bool:
         if self.proving is None:
             return False
-        return not (await credentials.enrolled(connection, self.proving)).isdisjoint(evidence.DEMANDING)
+        enrolled = await credentials.enrolled(connection, self.proving)
+        usable = self.demand.two_factors and not enrolled.isdisjoint(SECOND)
+        return usable or evidence.asks_for_second(enrolled)
 
 
 async def restart(old: Interaction, typed: str | None = None) -> Response:

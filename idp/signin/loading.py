@@ -15,7 +15,7 @@ from idp.protocol.errors import InvalidRequest, OAuthError
 from idp.protocol.params import Params
 from idp.protocol.redirects import return_address
 from idp.services import Services, services_of
-from idp.signin import accounts
+from idp.signin import accounts, offering
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
 from idp.store import attempts, handles
@@ -148,6 +148,7 @@ async def load(request: Request) -> Interaction:
     answer_to = AnswerTo(address, asked.response_mode, asked.state)
     signed_in, session = await accounts.find(request, services, attempt, asked)
     interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, signed_in, session)
+    interaction = replace(interaction, offers_passkey=offering.is_shown(interaction))
     return await dispatcher.recalled(interaction)
 
 

@@ -2,20 +2,23 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from idp import audit, new_passwords
 from idp.audit import Event
-from idp.factors import recovery, totp
+from idp.factors import passkey, recovery, totp
 from idp.factors.password import MAX_LENGTH
+from idp.factors.proofs import SECOND
 from idp.protocol import redirects, scopes
 from idp.protocol.authorize import CONSENT
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
 from idp.settings import REQUIRED
-from idp.signin import accounts, remembered, replacing
+from idp.signin import accounts, another_way, new_passkey, offering, remembered, replacing, with_passkey
 from idp.signin import interaction as dispatcher
+from idp.signin.another_way import Way
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
 from idp.signin.interaction import MAX_USERNAME, Interaction
 from idp.signin.loading import DENIED, form_token, typed_name
@@ -104,7 +107,7 @@ async def identify(interaction: Interaction, form: Params) -> Response:
         return RedirectResponse(interaction.url, 303)
     password = form.get("password")
     if password is not None:
-        return await with_password(interaction, username, password)
+        return await with_password(offering.begun(interaction, form), username, password)
     await _save(interaction, username=username, fault=None, person=None, proofs=())
     return RedirectResponse(interaction.url, 303)
 
@@ -113,7 +116,7 @@ async def password(interaction: Interaction, form: Params) -> Response:
     username, typed = interaction.attempt.username, form.get("password")
     if not username or typed is None:
         return RedirectResponse(interaction.url, 303)
-    return await with_password(interaction, username, typed)
+    return await with_password(offering.begun(interaction, form), username, typed)
 
 
 async def select(interaction: Interaction, form: Params) -> Response:
@@ -229,7 +232,8 @@ async def _identify_page(interaction: Interaction) -> Response:
         "reason": f"{interaction.client.client_name} asks for the account that you used there before."
         if other
         else None,
-        "error": _NAME_FAULTS.get(interaction.attempt.fault or ""),
+        "error": _NAME_FAULTS.get(interaction.attempt.fault or "") or with_passkey.fault_of(interaction),
+        "passkey": await with_passkey.context(interaction, Step.IDENTIFY),
     }
     return page(interaction.request, "signin/identify.html", context, form_action=None)
 
@@ -243,7 +247,8 @@ async def _password_page(interaction: Interaction) -> Response:
         "username": username,
         "person": {"name": known.name, "email": known.email} if known and returning else None,
         "forget_action": f"{interaction.url}/forget" if returning else None,
-        "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or ""),
+        "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or "") or with_passkey.fault_of(interaction),
+        "passkey": await with_passkey.context(interaction, Step.PASSWORD),
         "reason": _confirming(interaction) if confirming else None,
     }
     return page(interaction.request, "signin/password.html", context, form_action=None)
@@ -256,17 +261,34 @@ def _confirming(interaction: Interaction) -> str:
 async def _factor_page(interaction: Interaction) -> Response:
     services, user_id = interaction.services, interaction.proving
     assert user_id is not None  # noqa: S101  # the step is FACTOR only with one
-    devices = await credentials.of_person(services.database, services.sealer, user_id, totp.NAME)
-    codes = await credentials.of_person(services.database, services.sealer, user_id, recovery.NAME)
+    has = {
+        name: [each.data for each in await credentials.of_person(services.database, services.sealer, user_id, name)]
+        for name in SECOND
+    }
+    ways, error = another_way.listed(has), _code_fault(interaction)
     context = _common(interaction, Step.FACTOR) | {
         "username": await _email_of(interaction),
-        "devices": [device.data["name"] for device in devices],
-        "locked": all(totp.is_locked(device.data) for device in devices),
-        "remaining": sum(recovery.remaining(code.data) for code in codes),
+        "methods": [
+            {"name": way.name, "title": way.title, "open": error is not None and error["field"] == way.field}
+            for way in ways
+        ],
+        "devices": [data["name"] for data in has[totp.NAME]],
+        "locked": all(totp.is_locked(data) for data in has[totp.NAME]),
+        "remaining": sum(recovery.remaining(data) for data in has[recovery.NAME]),
+        "passkey": await _passkey_of_person(interaction, ways, has[passkey.NAME]),
         "reason": _confirming(interaction) if interaction.session is not None else None,
-        "error": _code_fault(interaction),
+        "error": error,
     }
     return page(interaction.request, "signin/factor.html", context, form_action=None)
+
+
+async def _passkey_of_person(
+    interaction: Interaction, ways: list[Way], has: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    if not has:
+        return None
+    context = await with_passkey.context(interaction, Step.FACTOR)
+    return context | {"first": ways[0].name == passkey.NAME, "names": [data["name"] for data in has]}
 
 
 async def _new_password_page(interaction: Interaction) -> Response:
@@ -292,7 +314,8 @@ async def _enrol_page(interaction: Interaction) -> Response:
         "recovery_codes": shown.recovery_codes,
         "why": _why_enrol(interaction),
         "later_action": None if interaction.demand.two_factors else f"{interaction.url}/later",
-        "error": _code_fault(interaction),
+        "passkey": await new_passkey.context(interaction, Step.ENROL),
+        "error": _code_fault(interaction) or new_passkey.fault_of(interaction),
     }
     return page(interaction.request, "signin/enrol.html", context, form_action=None)
 
@@ -310,12 +333,22 @@ def _why_enrol(interaction: Interaction) -> str:
 
 
 def _code_fault(interaction: Interaction) -> dict[str, str] | None:
-    return _WRONG_CODE if interaction.attempt.fault == WRONG_CODE else None
+    return _WRONG_CODE if interaction.attempt.fault == WRONG_CODE else with_passkey.fault_of(interaction)
 
 
 async def _email_of(interaction: Interaction) -> str:
     person = await users.find(interaction.services.database, interaction.proving or "")
     return "" if person is None else person.email
+
+
+async def _offer_page(interaction: Interaction) -> Response:
+    assert interaction.session is not None  # noqa: S101  # the step is OFFER only with one
+    context = _common(interaction, Step.OFFER) | {
+        "later_action": f"{interaction.url}/no-passkey",
+        "passkey": await new_passkey.context(interaction, Step.OFFER),
+        "error": new_passkey.fault_of(interaction),
+    }
+    return page(interaction.request, "signin/offer.html", context, form_action=None)
 
 
 async def _consent_page(interaction: Interaction) -> Response:
@@ -350,5 +383,6 @@ _PAGES: dict[Step, Callable[[Interaction], Awaitable[Response]]] = {
     Step.FACTOR: _factor_page,
     Step.NEW_PASSWORD: _new_password_page,
     Step.ENROL: _enrol_page,
+    Step.OFFER: _offer_page,
     Step.CONSENT: _consent_page,
 }

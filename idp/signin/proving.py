@@ -11,7 +11,7 @@ from idp.audit import Event
 from idp.factors import proofs as evidence
 from idp.factors.proofs import MULTIPLE, Proof
 from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS, Authentication
-from idp.signin import accounts, ending, remembered
+from idp.signin import accounts, ending, offering, remembered
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
 from idp.store import credentials, sessions
@@ -84,6 +84,8 @@ def answered(found: Proved) -> Response:
         note(interaction.request, user_id=session.user_id)
         browser_sessions.write(response, interaction.services, accounts.first(session, interaction.signed_in))
         remembered.remember(response, interaction.services, interaction.browser, session.user_id)
+        if interaction.offers_passkey:
+            offering.show(response, interaction)
     return response
 
 

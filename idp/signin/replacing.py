@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from idp import audit, new_passwords
 from idp.audit import Event
 from idp.factors.password import UnacceptablePassword
-from idp.factors.proofs import DEMANDING
+from idp.factors.proofs import asks_for_second
 from idp.protocol.params import Params
 from idp.signin import interaction as dispatcher
 from idp.signin import proving
@@ -43,7 +43,7 @@ async def new_password(interaction: Interaction, form: Params) -> Response:
 async def stands_alone(interaction: Interaction) -> bool:
     """Whether the person proves nothing beside the password."""
     found = await credentials.enrolled(interaction.services.database, interaction.proving or "")
-    return found.isdisjoint(DEMANDING)
+    return not asks_for_second(found)
 
 
 def refusal_of(interaction: Interaction) -> str | None:

@@ -11,7 +11,7 @@ from idp import audit, enrolment
 from idp.audit import Event
 from idp.enrolment import Setup
 from idp.factors import recovery, totp
-from idp.factors.proofs import DEMANDING, Proof
+from idp.factors.proofs import Proof, asks_for_second
 from idp.protocol.claims import Authentication
 from idp.protocol.params import Params
 from idp.services import Services
@@ -49,7 +49,7 @@ async def factor(interaction: Interaction, form: Params) -> Response:
             return await proving.begin_again(transaction, interaction)
         if not await _is_right(transaction, services, person, method, form.get("code") or "", now):
             return await _miss(transaction, interaction, person, method)
-        found = await _proved(transaction, interaction, person, method, now)
+        found = await added(transaction, interaction, person, Proof(method, now))
     return proving.answered(found)
 
 
@@ -62,7 +62,7 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
     shown = setup(interaction)
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
-        if person is None or await _has_one(transaction, person):  # meanwhile, perhaps by the person themselves
+        if person is None or await has_one(transaction, person):  # meanwhile, perhaps by the person themselves
             return RedirectResponse(interaction.url, 303)
         if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
             return await proving.begin_again(transaction, interaction)
@@ -72,8 +72,8 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
             attempt = replace(interaction.attempt, fault=WRONG_CODE)
             code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
             return dispatcher.proceed(interaction, code)
-        await _enrolled(transaction, interaction, person, shown, now)
-        found = await _proved(transaction, interaction, person, totp.NAME, now)
+        await confirmed(transaction, interaction, person, totp.NAME, now)
+        found = await added(transaction, interaction, person, Proof(totp.NAME, now))
     return proving.answered(found)
 
 
@@ -87,7 +87,7 @@ async def later(interaction: Interaction, _: Params) -> Response:
         person = await users.locked(transaction, user_id)
         if person is None or not await proving.still_stand(transaction, person, proofs):
             return await proving.begin_again(transaction, interaction)
-        await _record(transaction, interaction, Event.FACTOR_PUT_OFF, person)
+        await record(transaction, interaction, Event.FACTOR_PUT_OFF, person)
         found = await proving.proved(transaction, replace(interaction, put_off=True), person, proofs, now)
     return proving.answered(found)
 
@@ -97,9 +97,9 @@ def setup(interaction: Interaction) -> Setup:
     return enrolment.setup(interaction.services, f"{interaction.attempt.id}:{interaction.proving}")
 
 
-async def _has_one(transaction: Transaction, person: Person) -> bool:
+async def has_one(transaction: Transaction, person: Person) -> bool:
     """Under the lock on the person: of several who set up a device at once, one does."""
-    return not (await credentials.enrolled(transaction, person.id)).isdisjoint(DEMANDING)
+    return asks_for_second(await credentials.enrolled(transaction, person.id))
 
 
 async def _is_right(
@@ -118,7 +118,7 @@ async def _is_right(
 
 async def _miss(transaction: Transaction, interaction: Interaction, person: Person, method: str) -> Response:
     """After a few of them the first factor is asked for again."""
-    await _record(transaction, interaction, Event.SIGN_IN_FAILED, person, factor=method)
+    await record(transaction, interaction, Event.SIGN_IN_FAILED, person, factor=method)
     attempt = replace(interaction.attempt, misses=interaction.attempt.misses + 1, fault=WRONG_CODE)
     if attempt.misses >= MOST_MISSES:
         since = interaction.services.clock()
@@ -129,17 +129,22 @@ async def _miss(transaction: Transaction, interaction: Interaction, person: Pers
     return dispatcher.proceed(interaction, code)
 
 
-async def _enrolled(
-    transaction: Transaction, interaction: Interaction, person: Person, shown: Setup, now: datetime
+async def confirmed(
+    transaction: Transaction, interaction: Interaction, person: Person, factor: str, now: datetime
 ) -> None:
-    """Sessions that began without the second factor end, so that nobody is in by less."""
+    """With the new factor count the codes that were shown with it.
+
+    Sessions that began without it end, so that nobody is in by less.
+    """
     services = interaction.services
-    await enrolment.replace_recovery_codes(transaction, services, person.id, shown.recovery_codes, now)
+    transaction.durable()
+    codes = setup(interaction).recovery_codes
+    await enrolment.replace_recovery_codes(transaction, services, person.id, codes, now)
     await sessions.end_all_of(transaction, person.id, now)
-    await _record(transaction, interaction, Event.FACTOR_ENROLLED, person, factor=totp.NAME)
+    await record(transaction, interaction, Event.FACTOR_ENROLLED, person, factor=factor)
 
 
-async def _record(
+async def record(
     transaction: Transaction, interaction: Interaction, event: Event, person: Person, **details: str
 ) -> None:
     await audit.record(
@@ -153,11 +158,10 @@ async def _record(
     )
 
 
-async def _proved(
-    transaction: Transaction, interaction: Interaction, person: Person, method: str, now: datetime
-) -> proving.Proved:
+async def added(transaction: Transaction, interaction: Interaction, person: Person, proof: Proof) -> proving.Proved:
+    """To what was proved before, in this attempt or when the session began."""
     basis: Authentication | None = None
     if interaction.attempt.person is None and interaction.session is not None:
         basis = interaction.session.authentication
-    proofs = (*interaction.attempt.proofs, Proof(method, now))
-    return await proving.proved(transaction, interaction, person, proofs, now, basis)
+    proofs = (*interaction.attempt.proofs, proof)
+    return await proving.proved(transaction, interaction, person, proofs, proof.at, basis)

@@ -16,6 +16,7 @@ class Step(StrEnum):
     FACTOR = "factor"
     NEW_PASSWORD = "new-password"  # noqa: S105  # the name of a step
     ENROL = "enrol"
+    OFFER = "offer"  # of a passkey, to who came with a password
     CONSENT = "consent"
     DONE = "done"
 
@@ -29,6 +30,7 @@ class Progress:
     proved, or the session began with, makes two. `has_second`: they have a second factor. `leaked`: others know the
     password that was proved here.
     `selectable`: there are sessions in this browser, and nobody said yet which of them it is about.
+    `offered`: that person is to be asked whether they want a passkey.
     `allowed`: what its person allowed this client before. `consented_by`: who allowed it in this very attempt.
     """
 
@@ -40,6 +42,7 @@ class Progress:
     two_factors: bool
     has_second: bool
     leaked: bool
+    offered: bool
     allowed: frozenset[str]
     consented_by: str | None
 
@@ -65,6 +68,8 @@ class Demand:
 def next_step(progress: Progress, demand: Demand) -> Step:
     if not _signed_in(progress, demand):
         return _to_prove(progress, demand)
+    if progress.offered:
+        return Step.OFFER
     if not _allowed(progress, demand):
         return Step.CONSENT
     return Step.DONE

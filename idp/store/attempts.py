@@ -130,7 +130,7 @@ def _recorded(sealer: Sealer, began: Attempt, row: Row) -> Attempt:
 async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bool:
     """Records what may change; False where the attempt is done or somebody else recorded since it was read."""
     username = None if attempt.username is None else sealer.seal(attempt.username.encode(), PURPOSE, attempt.id)
-    proofs = [[proof.factor, proof.at.isoformat(), proof.leaked] for proof in attempt.proofs] or None
+    proofs = [[each.factor, each.at.isoformat(), each.leaked, *each.methods] for each in attempt.proofs] or None
     touched = await transaction.run(
         _SAVE,
         **{name: getattr(attempt, name) for name in _MUTABLE} | {"username": username, "proofs": proofs},
@@ -143,4 +143,7 @@ async def save(transaction: Transaction, sealer: Sealer, attempt: Attempt) -> bo
 
 
 def _proofs(stored: list[list[Any]] | None) -> tuple[Proof, ...]:
-    return tuple(Proof(factor, datetime.fromisoformat(at), *leaked) for factor, at, *leaked in stored or ())
+    return tuple(
+        Proof(factor, datetime.fromisoformat(at), *more[:1], methods=tuple(more[1:]))
+        for factor, at, *more in stored or ()
+    )

@@ -28,6 +28,12 @@ _WITH_PERSON = Statement(
     .select_from(_USERS.outerjoin(_CREDENTIALS, _CREDENTIALS.c.lookup == bindparam("factor") + ":" + _USERS.c.id))
     .where(_USERS.c.email_canonical == bindparam("email")),
 )
+_OWNED = Statement(
+    Effect.READ,
+    select(_USERS, _CREDENTIALS.c.id.label("factor_id"), _CREDENTIALS.c.data, _CREDENTIALS.c.version)
+    .join_from(_CREDENTIALS, _USERS, _USERS.c.id == _CREDENTIALS.c.user_id)
+    .where(_CREDENTIALS.c.lookup == bindparam("lookup")),
+)
 _STILL = Statement(
     Effect.READ,
     select(_CREDENTIALS.c.id)
@@ -112,6 +118,15 @@ async def find_with_person(
         return person, None
     data = quick_json.decode(sealer.unseal(row.data, PURPOSE, row.factor_id))
     return person, StoredFactor(row.factor_id, data, row.version)
+
+
+async def find_with_owner(connection: Connection, sealer: Sealer, lookup: str) -> tuple[Person, StoredFactor] | None:
+    """The factor that is found by this, whoever has it, and who does."""
+    row = await connection.one(_OWNED, lookup=lookup)
+    if row is None:
+        return None
+    data = quick_json.decode(sealer.unseal(row.data, PURPOSE, row.factor_id))
+    return person_of(row), StoredFactor(row.factor_id, data, row.version)
 
 
 async def enrolled(connection: Connection, user_id: str) -> frozenset[str]:

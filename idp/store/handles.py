@@ -13,6 +13,7 @@ from idp.store.tables import Handle, table_of
 CODE = "code"
 STORED_REQUEST = "stored_request"
 TICKET = "ticket"
+CHALLENGE = "challenge"
 
 _HANDLES = table_of(Handle)
 _ADD = insert_row(_HANDLES, Effect.COUNT)
@@ -26,6 +27,15 @@ _TAKE = Statement(
     )
     .values(used_at=bindparam("now"))
     .returning(_HANDLES.c.data, _HANDLES.c.expires_at),
+)
+_BURN = Statement(
+    Effect.TAKE,
+    lambda insert: (
+        insert(_HANDLES)
+        .values({column.name: bindparam(column.name) for column in _HANDLES.columns})
+        .on_conflict_do_nothing(index_elements=["hash"])
+        .returning(_HANDLES.c.hash)
+    ),
 )
 _FIND = Statement(
     Effect.READ,
@@ -57,6 +67,14 @@ async def take(transaction: Transaction, kind: str, secret: str, now: datetime) 
     """What the handle stood for, to exactly one caller; None to everybody else."""
     row = await transaction.one(_TAKE, of=hash_of(secret), of_kind=kind, now=now)
     return None if row is None else Taken(row.data, row.expires_at)
+
+
+async def burn(transaction: Transaction, kind: str, secret: str, now: datetime, expires_at: datetime) -> bool:
+    """Uses up something that was never stored, because we recognise it: True to exactly one caller."""
+    row = await transaction.one(
+        _BURN, hash=hash_of(secret), kind=kind, data={}, created_at=now, expires_at=expires_at, used_at=now
+    )
+    return row is not None
 
 
 async def find(connection: Connection, kind: str, secret: str) -> Taken | None:

@@ -150,7 +150,7 @@ class User(SQLModel, table=True):
 class Credential(SQLModel, table=True):
     """A factor of a person. `data` is sealed JSON, written back by compare-and-set on `version`.
 
-    `lookup` finds it and is unique: `password:USER`, since a person has one.
+    `lookup` finds it and is unique: `password:USER`, since a person has one, and `passkey:HASH` of its id.
     """
 
     __tablename__ = "credentials"

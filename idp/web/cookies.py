@@ -12,6 +12,7 @@ BROWSER = "browser"
 SESSION = "session"
 STRICT = "strict"  # a twin of the session that no other site's link or form brings
 ACCOUNT = "account"
+OFFERED = "offered"
 BROWSER_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
 _MAX_VALUE = 256
 

@@ -81,6 +81,13 @@ async def refused(request: Request, error: OAuthError) -> None:
     _record(request, error.error, kept)
 
 
+def refused_answer(request: Request, error: str, description: str, reason: str) -> None:
+    """The same for an answer that sends a person back to a page: `description` is what that says."""
+    kept = {"description": description, "reason": harmless(reason)}
+    log.info("refused", reference=reference_of(request), error=error, reason=kept["reason"])
+    _record(request, error, kept)
+
+
 def refused_page(request: Request, problem: Problem, reason: str) -> None:
     """The same for what is no error of the protocol: a page says so."""
     kept = {"description": problem.title, "reason": harmless(reason)}

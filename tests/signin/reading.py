@@ -113,6 +113,7 @@ def reference_in(response: httpx2.Response) -> str:
 def stripped(response: httpx2.Response) -> str:
     """The page without what differs from one answer to the next: the form's token, the attempt, the reference."""
     text = re.sub(r'name="csrf" value="[^"]+"', 'name="csrf"', response.text)
+    text = re.sub(r"challenge&#34;:&#34;[\w-]+", "challenge", text)
     text = re.sub(r"/signin/[\w-]+", "/signin/ATTEMPT", text)
     return text.replace(response.headers["x-request-id"], "REFERENCE")
 

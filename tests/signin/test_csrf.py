@@ -23,6 +23,9 @@ POSTS = sorted(
 FIELDS = {
     "/signin/{attempt}/identify": {"username": BEN, "password": BENS_PASSWORD},
     "/signin/{attempt}/password": {"password": PASSWORD},
+    "/signin/{attempt}/passkey": {"credential": "{}"},
+    "/signin/{attempt}/new-passkey": {"credential": "{}"},
+    "/signin/{attempt}/no-passkey": {},
     "/signin/{attempt}/select": {"sid": "their own"},
     "/signin/{attempt}/factor": {"method": "totp", "code": "123456"},
     "/signin/{attempt}/new-password": {"new_password": "wok plum fjord"},
@@ -41,14 +44,16 @@ FIELDS = {
     "/account/recovery-codes": {"setup": ".any"},
 }
 
-# One changes the cookie alone; the others are of steps that are not the one at hand (see test_second_factor.py), or
-# would have to bring a right password or code (see tests/account).
+# One changes the cookie alone; the others are of steps that are not the one at hand, or would have to bring a right
+# password, code or passkey; they have tests of their own.
 OF_NO_EFFECT = {
     "/switch-account",
     "/signin/{attempt}/factor",
     "/signin/{attempt}/enrol",
     "/signin/{attempt}/new-password",
     "/signin/{attempt}/later",
+    "/signin/{attempt}/passkey",
+    "/signin/{attempt}/new-passkey",
     *(route for route in FIELDS if route.startswith("/account/")),
 }
 

@@ -19,6 +19,7 @@ STRANGER = Progress(
     two_factors=False,
     has_second=False,
     leaked=False,
+    offered=False,
     allowed=frozenset(),
     consented_by=None,
 )
@@ -49,9 +50,9 @@ FRESH_SINCE = {"any age": None, "a fresh one": NOW}
 ASKS = (False, True)
 SCOPE = frozenset({"openid", "email"})
 # Who has proved something, whether that or the session makes two factors, whether they have a second, whether others
-# know the password, whether two must be, whether they will have to be.
+# know the password, whether a passkey is offered, whether two must be, whether they will have to be.
 EITHER = (False, True)
-SECONDS = tuple(itertools.product((None, "ana"), EITHER, EITHER, EITHER, EITHER, EITHER))
+SECONDS = tuple(itertools.product((None, "ana"), EITHER, EITHER, EITHER, EITHER, EITHER, EITHER))
 TABLE = [
     pytest.param(*row, id=", ".join(map(str, row)))
     for row in itertools.product(IDENTIFIED, SELECTABLE, SUBJECT, SESSIONS, ALLOWED, CONSENTED_BY, FRESH_SINCE, ASKS)
@@ -96,16 +97,16 @@ def test_az_10_az_12_and_co_02_the_next_step_of_every_combination(
     """Whoever skips, reorders, repeats or races a step finds the one that is missing."""
     user, auth_time = SESSIONS[session]
     counts = COUNTS[session, fresh_since] and subject != "bob"
-    for proving, two_factors, has_second, leaked, demanded, announced in SECONDS:
+    for proving, two_factors, has_second, leaked, offered, demanded, announced in SECONDS:
         progress = Progress(
-            *(identified, selectable, user, auth_time, proving, two_factors, has_second, leaked),
+            *(identified, selectable, user, auth_time, proving, two_factors, has_second, leaked, offered),
             *(ALLOWED[allowed], consented_by),
         )
         step = next_step(progress, Demand(subject, SCOPE, FRESH_SINCE[fresh_since], demanded, announced, asks))
         awaited = proving and subject != "bob"
         if counts and (two_factors or not (demanded or has_second)):
             done = ENOUGH[allowed] and ASKED[asks, consented_by]
-            assert step is (Step.DONE if done else Step.CONSENT)
+            assert step is (Step.OFFER if offered else Step.DONE if done else Step.CONSENT)
         elif has_second and not two_factors and (awaited or (counts and not proving)):
             assert step is Step.FACTOR
         elif leaked and awaited:
@@ -143,6 +144,8 @@ def test_the_table_is_whole() -> None:
         (SIGNED_IN, replace(NOTHING, two_factors=True), Step.PASSWORD),
         (replace(SIGNED_IN, has_second=True), NOTHING, Step.FACTOR),
         (replace(SIGNED_IN, has_second=True, two_factors=True), NOTHING, Step.DONE),
+        (replace(SIGNED_IN, offered=True), replace(NOTHING, scope=SCOPE), Step.OFFER),
+        (replace(STRANGER, identified=True, offered=True), NOTHING, Step.PASSWORD),
         (
             replace(SIGNED_IN, has_second=True),
             replace(NOTHING, two_factors=True, fresh_since=NOW + MOMENT),
@@ -155,8 +158,8 @@ def test_the_table_is_whole() -> None:
         *("a leaked password", "a code before a leaked one is replaced", "a leaked one after the code"),
         "a leaked one is replaced before a device is set up",
         *("a device that may be put off", "single sign-on before a device is needed"),
-        *("stepping up without a device", "stepping up"),
-        *("single sign-on with two factors", "both anew"),
+        *("stepping up without a device", "stepping up", "single sign-on with two factors"),
+        *("a passkey is offered first", "and to nobody before they are in", "both anew"),
     ],
 )
 def test_what_happens_to_whom(progress: Progress, demand: Demand, step: Step) -> None:
@@ -204,7 +207,7 @@ TIMES = st.one_of(st.none(), st.timedeltas(timedelta(-9), timedelta(9)).map(lamb
 SCOPES = st.frozensets(st.sampled_from(["openid", "email", "profile"]))
 PEOPLE = st.sampled_from([None, "ana", "bob"])
 BOTH = st.booleans()
-PROGRESS = st.builds(Progress, BOTH, BOTH, PEOPLE, TIMES, PEOPLE, BOTH, BOTH, BOTH, SCOPES, PEOPLE)
+PROGRESS = st.builds(Progress, BOTH, BOTH, PEOPLE, TIMES, PEOPLE, BOTH, BOTH, BOTH, BOTH, SCOPES, PEOPLE)
 DEMAND = st.builds(Demand, PEOPLE, SCOPES, TIMES, BOTH, BOTH, BOTH)
 
 
@@ -239,12 +242,12 @@ def test_the_same_facts_always_give_the_same_step_and_more_proof_never_goes_back
 ) -> None:
     demand = replace(demand, subject=None if demand.subject is None else "ana")
     order = [*(Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.FACTOR), *(Step.NEW_PASSWORD, Step.ENROL)]
-    order += [Step.CONSENT, Step.DONE]
+    order += [Step.OFFER, Step.CONSENT, Step.DONE]
     proved = {"identified": True, "session_user": "ana", "auth_time": NOW + timedelta(days=10), "two_factors": True}
     signed_in = replace(progress, selectable=False, **proved)  # type: ignore[arg-type]
-    consented = replace(signed_in, allowed=progress.allowed | demand.scope, consented_by="ana")
+    consented = replace(signed_in, offered=False, allowed=progress.allowed | demand.scope, consented_by="ana")
     steps = [next_step(each, demand) for each in (progress, signed_in, consented)]
     assert steps == [next_step(each, demand) for each in (progress, signed_in, consented)]
-    assert order.index(steps[1]) >= order.index(Step.CONSENT)
+    assert order.index(steps[1]) >= order.index(Step.OFFER)
     assert steps[2] is Step.DONE
     assert order.index(steps[0]) <= order.index(steps[2])

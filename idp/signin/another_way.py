@@ -1,0 +1,34 @@
+"""The ways in which somebody can prove a second factor, the one that they used last first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from idp.factors import passkey, recovery, totp
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of them, as the page calls it; `field` is where its errors are told, and `last_used` seconds since 1970."""
+
+    name: str
+    title: str
+    field: str
+    last_used: float
+
+
+def listed(has: Mapping[str, Sequence[dict[str, Any]]]) -> list[Way]:
+    """Those that a person has, by the data of their factors. Codes for a lost device come last."""
+    passkeys, devices, codes = has[passkey.NAME], has[totp.NAME], has[recovery.NAME]
+    ways = []
+    if passkeys:
+        used = max(passkey.last_used(data).timestamp() for data in passkeys)
+        ways.append(Way(passkey.NAME, "Use a passkey", "passkey", used))
+    if devices:
+        locked = all(totp.is_locked(data) for data in devices)
+        used = -1.0 if locked else max(data["last_step"] for data in devices) * float(totp.STEP_SECONDS)
+        ways.append(Way(totp.NAME, "Use a code of your authenticator app", "code", used))
+    ways.sort(key=lambda way: -way.last_used)
+    if any(recovery.remaining(data) for data in codes):
+        ways.append(Way(recovery.NAME, "Use a recovery code", "recovery" if devices else "code", 0.0))
+    return ways

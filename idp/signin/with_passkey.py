@@ -1,0 +1,162 @@
+"""Signing in with a passkey: alone where its device verified the person, and as a second factor."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from idp import audit, passkeys
+from idp.audit import Event
+from idp.factors import passkey as rules
+from idp.factors.proofs import Proof
+from idp.passkeys import Ceremony, Failed, Use, Why
+from idp.protocol.params import Params
+from idp.signin import interaction as dispatcher
+from idp.signin import proving, second
+from idp.signin.interaction import Interaction
+from idp.signin.steps import Step
+from idp.store import credentials, users
+from idp.store.attempts import Attempt
+from idp.store.db import Transaction
+from idp.store.users import canonical
+from idp.web.origin import origin_of
+from idp.web.refusals import refused_answer
+
+# Faults.
+REFUSED, UNKNOWN, UNVERIFIED = "passkey_refused", "passkey_unknown", "passkey_unverified"
+OTHER, COPIED, STALE = "passkey_of_another", "passkey_copied", "passkey_stale"
+_FAULTS = {
+    Why.REFUSED: REFUSED,
+    Why.UNKNOWN: UNKNOWN,
+    Why.COPIED: COPIED,
+    Why.UNVERIFIED: UNVERIFIED,
+    Why.OTHER: OTHER,
+    Why.STALE: STALE,
+}
+_MESSAGES = {
+    REFUSED: "The passkey was not accepted. Try again, or go on in another way.",
+    UNKNOWN: "This passkey is not known here any more. Take another one, or go on in another way.",
+    UNVERIFIED: "Your device did not check that it is you. Unlock it with a PIN, a finger or your face, or go on in "
+    "another way.",
+    OTHER: "That passkey is of another account than the one above. Choose “Not you?” to sign in with it.",
+    COPIED: "This passkey seems to exist twice, so it is not accepted any more. Go on in another way, and replace it.",
+    STALE: "That took too long, or was sent twice. Try again.",
+}
+_WHERE = (Step.IDENTIFY, Step.PASSWORD, Step.FACTOR)
+
+
+async def options(interaction: Interaction) -> Response:
+    """What the script of a page asks the browser for, anew."""
+    step = await interaction.step()
+    return JSONResponse(await request_options(interaction, step) if step in _WHERE else None)
+
+
+async def options_of_none(_: Interaction) -> Response:
+    """The attempt is over."""
+    return JSONResponse(None)
+
+
+def options_elsewhere(_: Attempt) -> Response:
+    return JSONResponse(None)
+
+
+async def request_options(interaction: Interaction, step: Step) -> dict[str, Any]:
+    """PublicKeyCredentialRequestOptionsJSON of a step: any passkey, and as a second factor one of the person's own."""
+    services, ceremony = interaction.services, _ceremony(interaction, step)
+    known = await passkeys.of_person(services.database, services, ceremony.person) if ceremony.person else []
+    return passkeys.request_options(services, ceremony, [each.data for each in known])
+
+
+async def context(interaction: Interaction, step: Step) -> dict[str, Any]:
+    """What a page with a button for a passkey is given."""
+    return {
+        "action": f"{interaction.url}/passkey",
+        "options": json.dumps(await request_options(interaction, step), separators=(",", ":")),
+        "autofill": step is Step.IDENTIFY,
+        "unknown": interaction.attempt.fault == UNKNOWN,
+        "first": False,
+    }
+
+
+def fault_of(interaction: Interaction) -> dict[str, str] | None:
+    """What a page says of a passkey that was not accepted."""
+    message = _MESSAGES.get(interaction.attempt.fault or "")
+    return None if message is None else {"summary": "That did not work", "field": "passkey", "message": message}
+
+
+async def passkey(interaction: Interaction, form: Params) -> Response:
+    """A passkey was used. Without a name before it, it says itself whose it is."""
+    step = await interaction.step()
+    if step not in _WHERE:
+        return RedirectResponse(interaction.url, 303)
+    ceremony = _ceremony(interaction, step)
+    try:
+        used = await passkeys.used(interaction.services, ceremony, form.get("credential") or "")
+        _check(interaction, step, used)
+        return await _accept(interaction, step, used)
+    except Failed as failed:
+        return await _refuse(interaction, failed)
+
+
+def _ceremony(interaction: Interaction, step: Step) -> Ceremony:
+    person = interaction.proving if step is Step.FACTOR else None
+    return passkeys.use(interaction.attempt.id, interaction.browser, person or "")
+
+
+def _check(interaction: Interaction, step: Step, used: Use) -> None:
+    """Raises Failed. Where somebody was named before, their own passkey and no other will do."""
+    if step is Step.FACTOR:
+        return
+    if not used.user_verified:
+        raise Failed(Why.UNVERIFIED, "the device did not verify who used it, and nothing else was proved", used.person)
+    named = interaction.attempt.username
+    if named and canonical(named) != canonical(used.person.email):
+        raise Failed(Why.OTHER, "the passkey is of another person than was named", used.person)
+
+
+async def _accept(interaction: Interaction, step: Step, used: Use) -> Response:
+    """Raises Failed where its person was disabled, or it was used or removed, while it was judged."""
+    services, now = interaction.services, interaction.services.clock()
+    proof = Proof(rules.NAME, now, methods=used.methods)
+    async with services.database.transaction() as transaction:
+        person = await users.locked(transaction, used.person.id)
+        if person is None:
+            raise Failed(Why.REFUSED, "the person is disabled or gone", used.person)
+        proved = interaction.attempt.proofs if step is Step.FACTOR else ()
+        if not await proving.still_stand(transaction, person, proved):
+            return await proving.begin_again(transaction, interaction)
+        if not await credentials.replace(transaction, services.sealer, used.stored, used.data, now):
+            raise Failed(Why.STALE, "the passkey was used or removed at the same moment", person)
+        if step is Step.FACTOR:
+            found = await second.added(transaction, interaction, person, proof)
+        else:
+            # Whatever was proved before was proved for another try, and perhaps by somebody else.
+            alone = replace(interaction, attempt=replace(interaction.attempt, person=None, proofs=()))
+            found = await proving.proved(transaction, alone, person, (proof,), now)
+    return proving.answered(found)
+
+
+async def _refuse(interaction: Interaction, failed: Failed) -> Response:
+    """The reason is for who runs the provider: `idp explain` tells it by the reference of this request."""
+    refused_answer(interaction.request, "passkey_refused", "The passkey was not accepted.", failed.reason)
+    attempt = replace(interaction.attempt, fault=_FAULTS[failed.why])
+    async with interaction.services.database.transaction() as transaction:
+        await _record(transaction, interaction, failed)
+        code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+    return dispatcher.proceed(interaction, code)
+
+
+async def _record(transaction: Transaction, interaction: Interaction, failed: Failed) -> None:
+    events = [Event.SIGN_IN_FAILED, *([Event.PASSKEY_COPIED] if failed.why is Why.COPIED else [])]
+    for event in events:
+        await audit.record(
+            transaction,
+            interaction.services,
+            event,
+            origin_of(interaction.request),
+            subject=failed.person.subject if failed.person else None,
+            client_id=interaction.client.client_id,
+            factor=rules.NAME,
+            why=failed.why.value,
+        )
