@@ -41,11 +41,12 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class Failed(Exception):  # an answer, and no error
-    """`reason` is for the log; `person` is whose passkey it was, where that is known."""
+    """`reason` is for the log; `person` is whose passkey it was, where that is known; `unknown` the id of nobody's."""
 
     why: Why
     reason: str
     person: Person | None = None
+    unknown: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ async def used(services: Services, ceremony: Ceremony, sent: str) -> Use:
         lookup = passkey.lookup_of(answer.credential_id)
         found = await credentials.find_with_owner(services.database, services.sealer, lookup)
         if found is None:
-            raise Failed(Why.UNKNOWN, "no person has this passkey")
+            raise Failed(Why.UNKNOWN, "no person has this passkey", unknown=passkey.text_of(answer.credential_id))
         person, stored = found
         expected, identified = _expected(services.settings, answer.challenge), bool(ceremony.person)
         done = verification.asserted(answer, stored.data, expected, now, identified=identified)

@@ -74,14 +74,14 @@ async def context(interaction: Interaction, step: Step) -> dict[str, Any]:
         "action": f"{interaction.url}/passkey",
         "options": json.dumps(await request_options(interaction, step), separators=(",", ":")),
         "autofill": step is Step.IDENTIFY,
-        "unknown": interaction.attempt.fault == UNKNOWN,
+        "unknown": _fault(interaction)[1],
         "first": False,
     }
 
 
 def fault_of(interaction: Interaction) -> dict[str, str] | None:
     """What a page says of a passkey that was not accepted."""
-    message = _MESSAGES.get(interaction.attempt.fault or "")
+    message = _MESSAGES.get(_fault(interaction)[0])
     return None if message is None else {"summary": "That did not work", "field": "passkey", "message": message}
 
 
@@ -140,11 +140,18 @@ async def _accept(interaction: Interaction, step: Step, used: Use) -> Response:
 async def _refuse(interaction: Interaction, failed: Failed) -> Response:
     """The reason is for who runs the provider: `idp explain` tells it by the reference of this request."""
     refused_answer(interaction.request, "passkey_refused", "The passkey was not accepted.", failed.reason)
-    attempt = replace(interaction.attempt, fault=_FAULTS[failed.why])
+    fault = f"{_FAULTS[failed.why]}:{failed.unknown}" if failed.unknown else _FAULTS[failed.why]
+    attempt = replace(interaction.attempt, fault=fault)
     async with interaction.services.database.transaction() as transaction:
         await _record(transaction, interaction, failed)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
     return dispatcher.proceed(interaction, code)
+
+
+def _fault(interaction: Interaction) -> tuple[str, str]:
+    """The fault, and the id of the passkey that nobody has, which its browser may forget."""
+    fault, _, unknown = (interaction.attempt.fault or "").partition(":")
+    return fault, unknown if fault == UNKNOWN else ""
 
 
 async def _record(transaction: Transaction, interaction: Interaction, failed: Failed) -> None:

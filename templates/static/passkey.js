@@ -1,6 +1,7 @@
 "use strict";
 // Passkeys: offered where somebody types their name, and asked for by a button. What the browser finds is posted.
-const place = document.querySelector("[data-passkey]"), key = window.PublicKeyCredential;
+const place = document.querySelector("[data-passkey]");
+const key = typeof PublicKeyCredential === "undefined" ? undefined : PublicKeyCredential;
 if (place && key?.parseRequestOptionsFromJSON) {
   const making = place.dataset.passkey === "create", field = place.elements.credential;
   const button = place.querySelector("button[type=button]"), told = place.querySelector("[role=status]");
@@ -24,7 +25,6 @@ if (place && key?.parseRequestOptionsFromJSON) {
     const publicKey = making ? key.parseCreationOptionsFromJSON(json) : key.parseRequestOptionsFromJSON(json);
     const found = await navigator.credentials[making ? "create" : "get"]({ publicKey, signal: mine.signal, ...more });
     field.value = JSON.stringify(found);
-    try { sessionStorage.setItem("passkey", found.id); } catch {}
     place.requestSubmit();
   };
 
@@ -48,16 +48,14 @@ if (place && key?.parseRequestOptionsFromJSON) {
   };
 
   // Only where the server says in so many words that it knows no such passkey: the browser forgets it for good.
-  if ("unknown" in place.dataset) {
-    const credentialId = sessionStorage.getItem("passkey");
-    if (credentialId) key.signalUnknownCredential?.({ rpId: options.rpId, credentialId })?.catch(() => {});
-  }
+  const { unknown } = place.dataset;
+  if (unknown) key.signalUnknownCredential?.({ rpId: options.rpId, credentialId: unknown })?.catch(() => {});
 
   // With the password goes whether a passkey could be made here, so that it is offered to nobody in vain.
-  const able = async () =>
-    (await key.isUserVerifyingPlatformAuthenticatorAvailable?.()) || (await key.getClientCapabilities?.())?.conditionalCreate;
   const says = document.querySelectorAll("input[name=passkeys]");
-  if (says.length) able().then((can) => { if (can) says.forEach((input) => { input.value = "can"; }); }, () => {});
+  if (says.length) key.isUserVerifyingPlatformAuthenticatorAvailable().then((can) => {
+    if (can) says.forEach((input) => { input.value = "can"; });
+  });
 
   // A password manager may make one without being seen; if it does not at once, the person is asked.
   const silently = async () => {
