@@ -14,7 +14,7 @@ from idp.signin import home, logout, new_passkey, offering, pages, replacing, se
 from idp.signin.begin import begin
 from idp.signin.confirm import confirm
 from idp.signin.loading import posted, shown, to_page
-from idp.web import own
+from idp.web import own, well_known
 from idp.web.cors import preflight
 from idp.web.pages import static
 
@@ -27,6 +27,9 @@ API: tuple[BaseRoute, ...] = (
     Route("/jwks", jwks),
     Route("/.well-known/openid-configuration", discovery),
     Route("/.well-known/oauth-authorization-server", discovery),
+    Route("/.well-known/passkey-endpoints", well_known.passkey_endpoints),
+    Route("/.well-known/change-password", well_known.change_password),
+    Route("/.well-known/webauthn", well_known.related_origins),
     Route("/token", preflight, methods=["OPTIONS"]),
     Route("/userinfo", preflight, methods=["OPTIONS"]),
     Route("/revoke", preflight, methods=["OPTIONS"]),

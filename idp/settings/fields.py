@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 PREFIX = "IDP_"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 MIN_SECRET_KEY = 32
+MOST_PASSKEY_ORIGINS = 5
 OPTIONAL, REQUIRED = "optional", "required"
 ALLOW, REFUSE = "allow", "refuse"
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
@@ -82,6 +83,11 @@ class Settings(BaseSettings):
         description="The sealing keys, the newest first, with commas or newlines between; "
         "by default a file made on first start.",
         json_schema_extra={"secret": True},
+    )
+    passkey_origins: Listed = Field(
+        (),
+        description="Other sites that may use this provider's passkeys, such as a host that it moves to: at most five "
+        "origins, comma-separated.",
     )
     scope_texts: Listed = Field(
         (), description="Words for scopes of your own on the consent page: SCOPE=TEXT, comma-separated."
@@ -215,6 +221,20 @@ class Settings(BaseSettings):
     def _scope_texts_are_pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(_SCOPE_TEXT.fullmatch(each) for each in value):
             message = "write SCOPE=TEXT, such as invoices:read=Read your invoices"
+            raise ValueError(message)
+        return value
+
+    @field_validator("passkey_origins")
+    @classmethod
+    def _passkey_origins_are_few_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        hosts = [each.removeprefix("https://") for each in value]
+        if not all(
+            text == f"https://{host}" and _NETLOC.fullmatch(host) for text, host in zip(value, hosts, strict=True)
+        ):
+            message = "write https origins such as https://login.example.com, without a path"
+            raise ValueError(message)
+        if len(value) > MOST_PASSKEY_ORIGINS:
+            message = "browsers look at five of them and no more"
             raise ValueError(message)
         return value
 
