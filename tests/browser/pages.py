@@ -92,6 +92,14 @@ def wrong_new_password(page: Page, app: App) -> None:
     press(page, "#continue")
 
 
+def offer(page: Page, app: App) -> None:
+    """A passkey is offered: this browser says that it could make one, as its script does where it can."""
+    page.goto(app.url(prompt="login"))
+    name_oneself(page)
+    page.locator("input[name=passkeys]").evaluate("input => { input.value = 'can'; }")
+    sign_in(page)
+
+
 def consent(page: Page, app: App) -> None:
     page.goto(app.url(prompt="consent", scope="openid profile email offline_access"))
     sign_in(page)
@@ -265,6 +273,7 @@ PAGES: dict[str, Way] = {
     "wrong code": wrong_code,
     "new password": new_password,
     "wrong new password": wrong_new_password,
+    "offer": offer,
     "consent": consent,
     "more consent": more_consent,
     "select": select,
