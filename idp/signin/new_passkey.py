@@ -1,6 +1,5 @@
 """Making a passkey in a sign-in: as a second step where one is missing, or because it was offered."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -34,12 +33,6 @@ async def options(interaction: Interaction) -> Response:
     """What the script of a page asks the browser to make, anew."""
     step = await interaction.step()
     return JSONResponse(await _creation_options(interaction, step) if step in _WHERE else None)
-
-
-async def context(interaction: Interaction, step: Step) -> dict[str, Any]:
-    """What a page is given on which a passkey can be made."""
-    asked = await _creation_options(interaction, step)
-    return {"action": f"{interaction.url}/new-passkey", "options": json.dumps(asked, separators=(",", ":"))}
 
 
 def fault_of(interaction: Interaction) -> dict[str, str] | None:

@@ -303,6 +303,10 @@ async def _new_password_page(interaction: Interaction) -> Response:
 
 
 async def _enrol_page(interaction: Interaction) -> Response:
+    """Of an authenticator app, which works everywhere, or of a passkey, where that was chosen: both would be heavy."""
+    by = interaction.request.query_params.get("by")
+    if by == "passkey" or (by is None and new_passkey.fault_of(interaction) is not None):
+        return await _enrol_passkey_page(interaction)
     shown = setup(interaction)
     email = await _email_of(interaction)
     uri = totp.uri(shown.secret, email, interaction.services.settings.site_name)
@@ -314,10 +318,19 @@ async def _enrol_page(interaction: Interaction) -> Response:
         "recovery_codes": shown.recovery_codes,
         "why": _why_enrol(interaction),
         "later_action": None if interaction.demand.two_factors else f"{interaction.url}/later",
-        "passkey": await new_passkey.context(interaction, Step.ENROL),
-        "error": _code_fault(interaction) or new_passkey.fault_of(interaction),
+        "error": _WRONG_CODE if interaction.attempt.fault == WRONG_CODE else None,
     }
     return page(interaction.request, "signin/enrol.html", context, form_action=None)
+
+
+async def _enrol_passkey_page(interaction: Interaction) -> Response:
+    context = _common(interaction, Step.ENROL) | {
+        "username": await _email_of(interaction),
+        "recovery_codes": setup(interaction).recovery_codes,
+        "why": _why_enrol(interaction),
+        "error": new_passkey.fault_of(interaction),
+    }
+    return page(interaction.request, "signin/enrol_passkey.html", context, form_action=None)
 
 
 def _why_enrol(interaction: Interaction) -> str:
@@ -345,7 +358,6 @@ async def _offer_page(interaction: Interaction) -> Response:
     assert interaction.session is not None  # noqa: S101  # the step is OFFER only with one
     context = _common(interaction, Step.OFFER) | {
         "later_action": f"{interaction.url}/no-passkey",
-        "passkey": await new_passkey.context(interaction, Step.OFFER),
         "error": new_passkey.fault_of(interaction),
     }
     return page(interaction.request, "signin/offer.html", context, form_action=None)

@@ -71,7 +71,6 @@ async def request_options(interaction: Interaction, step: Step) -> dict[str, Any
 async def context(interaction: Interaction, step: Step) -> dict[str, Any]:
     """What a page with a button for a passkey is given."""
     return {
-        "action": f"{interaction.url}/passkey",
         "options": json.dumps(await request_options(interaction, step), separators=(",", ":")),
         "autofill": step is Step.IDENTIFY,
         "unknown": _fault(interaction)[1],

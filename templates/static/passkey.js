@@ -3,10 +3,11 @@
 const place = document.querySelector("[data-passkey]");
 const key = typeof PublicKeyCredential === "undefined" ? undefined : PublicKeyCredential;
 if (place && key?.parseRequestOptionsFromJSON) {
-  const making = place.dataset.passkey === "create", field = place.elements.credential;
+  const making = place.dataset.passkey === "new-passkey", field = place.elements.credential;
   const button = place.querySelector("button[type=button]"), told = place.querySelector("[role=status]");
   const FRESH = 240000; // milliseconds; the server takes an answer for five minutes
-  let options = JSON.parse(place.dataset.options), since = performance.now(), asked, pressed = false;
+  place.action = document.querySelector("[data-step-url]").dataset.stepUrl.slice(0, -"step".length) + place.dataset.passkey;
+  let options = JSON.parse(place.dataset.options ?? "null"), since = performance.now(), asked, pressed = false;
 
   const latest = async () => {
     if (options && performance.now() - since < FRESH) return options;

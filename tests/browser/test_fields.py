@@ -25,6 +25,7 @@ def test_the_names_that_drivers_and_password_managers_know_stay(page: Page, app:
         ["INPUT", "username", "username", "text", "username webauthn"],
         ["INPUT", "password", "password", "password", "current-password"],
         ["BUTTON", "continue", "", "submit", None],
+        ["BUTTON", "use-passkey", "", "button", None],
     ]
     password(page, app)
     assert page.evaluate(FORM) == [
@@ -33,6 +34,7 @@ def test_the_names_that_drivers_and_password_managers_know_stay(page: Page, app:
         ["INPUT", "password", "password", "password", "current-password"],
         ["BUTTON", "", "", "button", None],
         ["BUTTON", "continue", "", "submit", None],
+        ["BUTTON", "use-passkey", "", "button", None],
     ]
     consent(page, app)
     assert page.evaluate(FORM) == [

@@ -183,6 +183,7 @@ def test_29_a_passkey_is_the_second_step_and_other_ways_stand_below(page: Page, 
     page.goto(app.url(acr_values=ACR_TWO_FACTORS))
     sign_in(page)
     expect(page.locator("h1")).to_have_text("Set up a second step")
+    press(page, "#by-passkey a")
     press(page, "#make-passkey")
     allow(page)
     page.context.clear_cookies()
@@ -204,6 +205,7 @@ def test_wa_19_a_security_key_that_stores_nothing_is_a_second_step(
     keys = device_of(page, **SECURITY_KEY)
     page.goto(app.url(acr_values=ACR_TWO_FACTORS))
     sign_in(page, "ben@example.test", PASSWORD)
+    press(page, "#by-passkey a")
     press(page, "#make-passkey")
     allow(page)
     assert [each["isResidentCredential"] for each in keys.credentials] == [False]

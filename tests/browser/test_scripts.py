@@ -39,7 +39,8 @@ def check(page: Page) -> None:
     page.wait_for_load_state()
     assert "RAN" not in page.title().split("'")[0]
     assert page.evaluate("document.title !== 'RAN'")
-    assert page.locator("script").count() == 1
+    scripts = page.locator("script").evaluate_all("all => all.map((each) => new URL(each.src).pathname)")
+    assert scripts in (["/static/idp.js"], ["/static/idp.js", "/static/passkey.js"])
     assert page.locator("iframe, object, embed, img").count() == 0
     assert page.url.startswith("http://localhost:")
 

@@ -64,3 +64,21 @@ async def test_the_database_keeps_no_handle_that_could_be_taken(world: World) ->
     (row,) = await world.rows(Handle)
     assert secret not in str(row)
     assert await take(world, row.hash) is None
+
+
+async def burn(world: World, secret: str) -> bool:
+    async with world.database.transaction() as transaction:
+        return await handles.burn(transaction, handles.CHALLENGE, secret, NOW, NOW + MINUTE)
+
+
+async def test_wa_04_of_twenty_at_once_exactly_one_uses_up_what_was_never_stored(world: World) -> None:
+    """An attacker sends the answer to a challenge at the same moment as the person who gave it."""
+    for number in range(50):
+        used = await asyncio.gather(*(burn(world, f"challenge {number}") for _ in range(20)))
+        assert sum(used) == 1
+
+
+async def test_what_was_used_up_is_never_taken(world: World) -> None:
+    assert await burn(world, "challenge")
+    assert await take(world, "challenge", handles.CHALLENGE) is None
+    assert not await burn(world, "challenge")
