@@ -1,9 +1,15 @@
 """One page of a sign-in, sent many times at once: an impatient person, a mouse that bounces, a proxy that retries."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from itertools import cycle
 from urllib.parse import parse_qs, urljoin, urlsplit
 
+import pyotp
+import pytest
+
+from idp.protocol.claims import ACR_TWO_FACTORS
 from tests.provider import EMAIL, PASSWORD, Browser, authorize_url, forms, redeem
 from tests.races.arena import ROUNDS, Arena, sizes
 from tests.races.swarm import Answer, request
@@ -67,3 +73,45 @@ def test_ra_12_consent_clicked_many_times_at_once_ends_at_the_app(arena: Arena) 
             assert {answer.status for answer in answers} == {303}
             for answer in (answers[0], answers[-1]):
                 assert_working_end(arena, arena.browser, answer)
+
+
+def enrolled(arena: Arena) -> tuple[str, list[str]]:
+    """Ana's new device and recovery codes, and the session that set them up: the secret, and the codes."""
+    arena.provider.cli("user", "reset-factors", EMAIL)
+    browser = Browser(arena.provider.issuer)
+    browser.open(authorize_url(arena.client, arena.proof.challenge, acr_values=ACR_TWO_FACTORS))
+    browser.submit(action="/identify", username=EMAIL)
+    page = browser.submit(action="/password", password=PASSWORD).text
+    secret = re.search(r'id="secret"[^>]*>([A-Z2-7 ]+)<', page)
+    assert secret is not None
+    codes = re.findall(r"<li>([0-9A-Z]{4}(?:-[0-9A-Z]{4}){3})</li>", page)
+    code = pyotp.TOTP(secret[1].replace(" ", "")).at(datetime.now(UTC) - timedelta(seconds=30))
+    browser.submit(action="/enrol", code=code)
+    return secret[1].replace(" ", ""), codes
+
+
+@pytest.mark.parametrize("method", ["totp", "recovery"])
+def test_ra_03_one_code_sent_to_every_worker_at_once_lets_one_in(arena: Arena, method: str) -> None:
+    """The attacker sends a code that he saw to several workers at the moment at which its owner does."""
+    secret, codes = enrolled(arena)
+    try:
+        with arena.swarm() as swarm:
+            for number in range(2):
+                browsers = [at_factor(arena) for _ in range(8)]
+                moment = datetime.now(UTC) + timedelta(seconds=30 * number)
+                code = pyotp.TOTP(secret).at(moment) if method == "totp" else codes[number]
+                before = arena.count("sessions WHERE ended_at IS NULL")
+                posts = [press(each, "/factor", method=method, code=code) for each in browsers]
+                answers = swarm.at_once(posts)
+                assert {answer.status for answer in answers} == {303}
+                assert arena.count("sessions WHERE ended_at IS NULL") == before + 1
+    finally:
+        arena.provider.cli("user", "reset-factors", EMAIL)
+
+
+def at_factor(arena: Arena) -> Browser:
+    browser = Browser(arena.provider.issuer)
+    browser.open(authorize_url(arena.client, arena.proof.challenge))
+    browser.submit(action="/identify", username=EMAIL)
+    browser.submit(action="/password", password=PASSWORD)
+    return browser
