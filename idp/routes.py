@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from idp.account import authenticators, passwords, recovery_codes, security
+from idp.account import authenticators, passkeys, passwords, recovery_codes, security
 from idp.account.access import changed, fresh, seen
 from idp.oauth.authorize import authorize, stored
 from idp.oauth.discovery import discovery, jwks, meaning
@@ -74,6 +74,11 @@ PAGES: tuple[BaseRoute, ...] = (
     Route(own.SECURITY, seen(own.SECURITY, security.overview)),
     Route(own.PASSWORD, fresh(own.PASSWORD, passwords.show)),
     Route(own.PASSWORD, changed(own.PASSWORD, passwords.change), methods=["POST"]),
+    Route(own.PASSKEY, fresh(own.PASSKEY, passkeys.show)),
+    Route(own.NEW_PASSKEY, fresh(own.PASSKEY, passkeys.options)),
+    Route(own.NEW_PASSKEY, changed(own.PASSKEY, passkeys.add), methods=["POST"]),
+    Route(f"{own.PASSKEY}/{{passkey}}/rename", changed(own.SECURITY, passkeys.rename), methods=["POST"]),
+    Route(f"{own.PASSKEY}/{{passkey}}/remove", changed(own.SECURITY, passkeys.remove), methods=["POST"]),
     Route(own.AUTHENTICATOR, fresh(own.AUTHENTICATOR, authenticators.show)),
     Route(own.AUTHENTICATOR, changed(own.AUTHENTICATOR, authenticators.add), methods=["POST"]),
     Route(f"{own.AUTHENTICATOR}/{{device}}/remove", changed(own.SECURITY, authenticators.remove), methods=["POST"]),

@@ -18,7 +18,7 @@ from idp.web import own, qr
 MOST = 10
 _WRONG_CODE = "The code is not right. Scan the picture again, and enter the digits that your app shows now."
 _FULL = "You have as many authenticator apps as there can be: remove one first."
-_LAST = "This is your only second step, and everybody needs one here: set up another first."
+LAST = "This is your only second step, and everybody needs one here: set up another first."
 
 
 async def show(asking: Asking) -> Response:
@@ -65,8 +65,8 @@ async def remove(asking: Asking, _: Params) -> Response:
     async with services.database.transaction() as transaction:
         if not await changes.locked(transaction, asking):
             return to(own.confirm(own.SECURITY))
-        if await _is_needed(asking, transaction):
-            return asking.tell(own.SECURITY, WRONG, _LAST)
+        if await is_needed(asking, transaction):
+            return asking.tell(own.SECURITY, WRONG, LAST)
         credential_id = asking.request.path_params["device"]
         if not await credentials.remove(transaction, user_id, totp.NAME, credential_id):
             return to(own.SECURITY)  # in another tab, or never theirs
@@ -76,7 +76,7 @@ async def remove(asking: Asking, _: Params) -> Response:
     return asking.tell(own.SECURITY, DONE, "The authenticator app was removed. Its codes do not count any more.")
 
 
-async def _is_needed(asking: Asking, transaction: Transaction) -> bool:
+async def is_needed(asking: Asking, transaction: Transaction) -> bool:
     """Whether it is the last one of a person who must have one."""
     if asking.services.settings.second_factor != REQUIRED:
         return False

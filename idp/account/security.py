@@ -1,11 +1,14 @@
 """The overview: with what a person can sign in, and where to change it."""
 
+import json
 from datetime import datetime
+from typing import Any
 
 from starlette.responses import Response
 
+from idp import passkeys
 from idp.account.access import Asking
-from idp.factors import password, recovery, totp
+from idp.factors import passkey, password, recovery, totp
 from idp.store import credentials
 from idp.store.credentials import StoredFactor
 from idp.web import own
@@ -14,8 +17,22 @@ from idp.web import own
 async def overview(asking: Asking) -> Response:
     devices = await _of(asking, totp.NAME)
     passwords = await _of(asking, password.NAME)
+    keys = await _of(asking, passkey.NAME)
     return asking.shown(
         "account/security.html",
+        passkeys=[
+            {
+                "name": key.data["name"],
+                "since": _day(key.created_at),
+                "used": _day(passkey.last_used(key.data)),
+                "synced": key.data["backed_up"],
+                "rename_action": f"{own.PASSKEY}/{key.id}/rename",
+                "remove_action": f"{own.PASSKEY}/{key.id}/remove",
+            }
+            for key in keys
+        ],
+        passkey_page=own.PASSKEY,
+        signals=_signals(asking, [key.data for key in keys]),
         password={"since": _day(passwords[0].updated_at)} if passwords else None,
         password_page=own.PASSWORD,
         devices=[
@@ -31,6 +48,20 @@ async def overview(asking: Asking) -> Response:
         remaining=sum(recovery.remaining(codes.data) for codes in await _of(asking, recovery.NAME)),
         recovery_page=own.RECOVERY_CODES,
     )
+
+
+def _signals(asking: Asking, keys: list[dict[str, Any]]) -> str | None:
+    """What the browser is told of the person's passkeys, so that it offers no others and calls them by their name."""
+    if not keys:
+        return None
+    told = {
+        "rpId": passkeys.rp_id(asking.services.settings),
+        "userId": keys[0]["user_handle"],
+        "allAcceptedCredentialIds": [key["credential_id"] for key in keys],
+        "name": asking.session.email,
+        "displayName": asking.session.name,
+    }
+    return json.dumps(told, separators=(",", ":"))
 
 
 async def _of(asking: Asking, factor: str) -> list[StoredFactor]:

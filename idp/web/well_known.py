@@ -9,8 +9,8 @@ from idp.web import own, problems
 
 async def passkey_endpoints(request: Request) -> Response:
     """Where passkeys are made and looked after (A Well-Known URL for Relying Party Passkey Endpoints)."""
-    page = services_of(request).settings.issuer + own.SECURITY
-    return JSONResponse({"enroll": page, "manage": page})
+    issuer = services_of(request).settings.issuer
+    return JSONResponse({"enroll": issuer + own.PASSKEY, "manage": issuer + own.SECURITY})
 
 
 async def change_password(_: Request) -> Response:

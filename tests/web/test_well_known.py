@@ -15,8 +15,8 @@ def get(provider: Provider, path: str) -> httpx2.Response:
 
 def test_42_password_managers_find_the_pages_of_passkeys_and_of_the_password(provider: Provider) -> None:
     answer = get(provider, "passkey-endpoints")
-    page = f"{provider.issuer}/account/security"
-    assert (answer.status_code, answer.json()) == (200, {"enroll": page, "manage": page})
+    pages = {"enroll": f"{provider.issuer}/account/passkey", "manage": f"{provider.issuer}/account/security"}
+    assert (answer.status_code, answer.json()) == (200, pages)
     assert answer.headers["content-type"] == "application/json"
     answer = get(provider, "change-password")
     assert (answer.status_code, answer.headers["location"]) == (302, "/account/password")

@@ -1,0 +1,102 @@
+"""Passkeys of a person: adding, naming and removing them."""
+
+import json
+
+from starlette.responses import JSONResponse, Response
+
+from idp import passkeys
+from idp.account import authenticators, changes
+from idp.account.access import DONE, WRONG, Asking, to
+from idp.audit import Event
+from idp.factors import passkey as rules
+from idp.factors import password, recovery
+from idp.factors.proofs import DEVICES
+from idp.passkeys import Ceremony, Failed
+from idp.protocol.params import Params
+from idp.store import credentials
+from idp.store.db import Transaction
+from idp.web import cookies, own
+from idp.web.refusals import refused_answer
+
+MOST = 20
+_NOT_MADE = "The passkey was not saved. Try again."
+_FULL = "You have as many passkeys as there can be: remove one first."
+_ONLY = "This is all that you can sign in with: set a password or add another passkey first."
+
+
+async def show(asking: Asking) -> Response:
+    options = json.dumps(await _options(asking), separators=(",", ":"))
+    return asking.shown("account/passkey.html", passkey={"options": options}, action=own.NEW_PASSKEY)
+
+
+async def options(asking: Asking) -> Response:
+    """What the script of the page asks the browser to make, anew."""
+    return JSONResponse(await _options(asking))
+
+
+async def add(asking: Asking, form: Params) -> Response:
+    services = asking.services
+    try:
+        ceremony = (await _ceremony(asking))[0]
+        data = await passkeys.made(services, ceremony, form.get("credential") or "")
+    except Failed as failed:
+        refused_answer(asking.request, "passkey_refused", "The passkey was not saved.", failed.reason)
+        return asking.tell(own.PASSKEY, WRONG, _NOT_MADE)
+    async with services.database.transaction() as transaction:
+        if not await changes.locked(transaction, asking):
+            return to(own.confirm(own.PASSKEY))
+        if len(await passkeys.of_person(transaction, services, asking.session.user_id)) >= MOST:
+            return asking.tell(own.SECURITY, WRONG, _FULL)
+        if not await passkeys.add(transaction, services, ceremony, data):
+            return asking.tell(own.PASSKEY, WRONG, _NOT_MADE)
+        await changes.record(transaction, asking, Event.FACTOR_ENROLLED, rules.NAME)
+    return asking.tell(own.SECURITY, DONE, "Your new passkey is all that it takes to sign in.")
+
+
+async def rename(asking: Asking, form: Params) -> Response:
+    services = asking.services
+    async with services.database.transaction() as transaction:
+        if not await changes.locked(transaction, asking):
+            return to(own.confirm(own.SECURITY))
+        for stored in await passkeys.of_person(transaction, services, asking.session.user_id):
+            data = rules.renamed(stored.data, form.get("name") or "")
+            if stored.id == asking.request.path_params["passkey"] and data is not None:
+                await credentials.replace(transaction, services.sealer, stored, data, asking.now)
+    return to(own.SECURITY)
+
+
+async def remove(asking: Asking, _: Params) -> Response:
+    """Not the last thing that its person can sign in with; with the last second step the recovery codes go too."""
+    services, user_id = asking.services, asking.session.user_id
+    async with services.database.transaction() as transaction:
+        if not await changes.locked(transaction, asking):
+            return to(own.confirm(own.SECURITY))
+        if await authenticators.is_needed(asking, transaction):
+            return asking.tell(own.SECURITY, WRONG, authenticators.LAST)
+        if await _is_all_there_is(asking, transaction):
+            return asking.tell(own.SECURITY, WRONG, _ONLY)
+        if not await credentials.remove(transaction, user_id, rules.NAME, asking.request.path_params["passkey"]):
+            return to(own.SECURITY)  # in another tab, or never theirs
+        await changes.record(transaction, asking, Event.FACTOR_REMOVED, rules.NAME)
+        if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
+            await credentials.remove(transaction, user_id, recovery.NAME)
+    return asking.tell(own.SECURITY, DONE, "The passkey was removed. It opens nothing any more.")
+
+
+async def _is_all_there_is(asking: Asking, transaction: Transaction) -> bool:
+    if password.NAME in await credentials.enrolled(transaction, asking.session.user_id):
+        return False
+    return len(await passkeys.of_person(transaction, asking.services, asking.session.user_id)) == 1
+
+
+async def _ceremony(asking: Asking) -> tuple[Ceremony, list[dict[str, object]]]:
+    browser = cookies.read(asking.request.headers, asking.services.settings, cookies.BROWSER) or ""
+    return await passkeys.creation(
+        asking.services.database, asking.services, asking.session.sid, browser, asking.session.user_id
+    )
+
+
+async def _options(asking: Asking) -> dict[str, object]:
+    ceremony, known = await _ceremony(asking)
+    account = (asking.session.email, asking.session.name)
+    return passkeys.creation_options(asking.services, ceremony, known, account)
