@@ -72,7 +72,7 @@ clean: ## no installed packages, no caches; ./data stays
 .venv/.dev: requirements-dev.lock .venv/bin/python
 .venv/.runtime .venv/.dev: | $(UV) .venv/bin/idp
 	@echo "Installing the packages of $<"
-	@$(UV) pip sync --quiet --require-hashes --python .venv $<
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python .venv $<
 	@touch $@
 
 $(NODE_MODULES): tests/interop/package-lock.json tests/interop/package.json | .venv/.dev

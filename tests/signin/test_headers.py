@@ -242,7 +242,7 @@ def test_cs15_no_link_opens_a_window_that_can_steer_ours(browser: Browser, app: 
 SOURCES = sorted(each for suffix in ("html", "js", "svg") for each in (ROOT / "templates").rglob(f"*.{suffix}"))
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_cs15_no_template_and_no_script_opens_a_window_that_can_steer_ours(source: Path) -> None:
     """The attacker's site, opened from a page that hardly anybody sees, sends that page elsewhere."""
     text = source.read_text(encoding="utf-8")
