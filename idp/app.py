@@ -27,6 +27,8 @@ from idp.settings import Settings, SettingsError
 from idp.store import instance, open_database
 from idp.store.prune import prune
 from idp.store.seal import Sealer
+from idp.store.volatile import volatile_of
+from idp.turns import Turns
 from idp.web import cors, problems
 from idp.web.cors import Origins
 from idp.web.middleware import Front
@@ -54,8 +56,19 @@ async def open_services(
     await keys.ensure(database, sealer, settings, now)
     ring = Keys(await keys.load(database, sealer))
     hashing = hashing or password_pool(settings)
-    breaches = breaches_of(settings)
-    return Services(settings, database, sealer, ring, hashing, clock, development, Challenges(), breaches)
+    return Services(
+        settings=settings,
+        database=database,
+        sealer=sealer,
+        keys=ring,
+        hashing=hashing,
+        clock=clock,
+        development=development,
+        challenges=Challenges(),
+        breaches=breaches_of(settings),
+        volatile=volatile_of(settings.redis_url, database),
+        turns=Turns(),
+    )
 
 
 def prepare_data_dir(settings: Settings) -> None:
@@ -69,6 +82,7 @@ def prepare_data_dir(settings: Settings) -> None:
 async def close_services(services: Services) -> None:
     services.hashing.close()
     await services.breaches.close()
+    await services.volatile.close()
     await services.database.close()
 
 

@@ -13,6 +13,8 @@ from idp.outside.breaches import Breaches
 from idp.settings import Settings
 from idp.store.db import Database
 from idp.store.seal import Sealer
+from idp.store.volatile import Volatile
+from idp.turns import Turns
 
 Clock = Callable[[], datetime]
 
@@ -34,6 +36,8 @@ class Services:
     development: bool
     challenges: Challenges
     breaches: Breaches
+    volatile: Volatile
+    turns: Turns
 
 
 def services_of(request: HTTPConnection) -> Services:

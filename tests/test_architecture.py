@@ -26,7 +26,7 @@ DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
 LOGGERS = (
     *("app.py", "challenges.py", "logs.py", "cli/serve.py", "outside/breaches.py"),
-    *("store/db.py", "web/middleware.py", "web/refusals.py"),
+    *("store/db.py", "store/volatile.py", "web/middleware.py", "web/refusals.py"),
 )
 
 # One library, one home: who imports what, by files and folders of idp/.
@@ -45,6 +45,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("settings/",),
     "pydantic_settings": ("settings/",),
     "pyotp": ("factors/totp.py",),
+    "redis": ("store/volatile.py",),
     "segno": ("web/qr.py",),
     "sqlalchemy": ("store/",),
     "sqlite3": ("store/sqlite.py",),

@@ -12,7 +12,8 @@ from idp.protocol.params import Params
 from idp.store import credentials, grants, sessions, users
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
-from idp.web import own
+from idp.web import cookies, devices, own, throttle
+from idp.web.throttle import Guess
 
 _NOT_RIGHT = "The password that you have now is not right. Nothing was changed."
 _MEANWHILE = "Your password was changed meanwhile. Look whether that was you, and try again."
@@ -30,11 +31,9 @@ async def show(asking: Asking) -> Response:
 
 async def change(asking: Asking, form: Params) -> Response:
     """Wants the password that there is, too: who finds an open screen must not take the account with it."""
-    services, stored = asking.services, await _current(asking)
-    if stored is not None and not await services.hashing.verify(str(stored.data["hash"]), form.get("current") or ""):
-        async with services.database.transaction() as transaction:
-            await changes.record(transaction, asking, Event.PASSWORD_NOT_CHANGED, credentials.PASSWORD)
-        return asking.tell(asking.page, WRONG, _NOT_RIGHT)
+    services, request, stored = asking.services, asking.request, await _current(asking)
+    if stored is not None and (answer := await _check_current(asking, stored, form.get("current") or "")):
+        return answer
     new = form.get("password") or ""
     try:
         await new_passwords.judge(services, new, await _about(asking), alone=await _stands_alone(asking))
@@ -49,7 +48,31 @@ async def change(asking: Asking, form: Params) -> Response:
         await changes.record(transaction, asking, Event.USER_PASSWORD_SET, credentials.PASSWORD)
         if form.get("elsewhere") == "end":
             await _end_elsewhere(transaction, asking)
-    return asking.tell(own.SECURITY, DONE, "Your new password counts from now on.")
+    response = asking.tell(own.SECURITY, DONE, "Your new password counts from now on.")
+    devices.remember(response, request, services, _browser(asking), asking.session.user_id)
+    return response
+
+
+async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Response | None:
+    """None where it is right. Wrong ones count as at the sign-in."""
+    services, request = asking.services, asking.request
+    person = await users.find(services.database, asking.session.user_id)
+    guess = Guess(request, services, _browser(asking), throttle.PASSWORD, asking.session.email, person)
+    async with services.turns.of(guess.turn):
+        tried = await throttle.tries(services.database, guess)
+        if left := max(tried.left(asking.now), await throttle.address_left(request, services)):
+            return throttle.refused(request, left, asking.page)
+        if await services.hashing.verify(str(stored.data["hash"]), typed):
+            return None
+        async with services.database.transaction() as transaction:
+            await throttle.failed(transaction, guess, tried)
+            await changes.record(transaction, asking, Event.PASSWORD_NOT_CHANGED, credentials.PASSWORD)
+    await throttle.address_failed(request, services)
+    return asking.tell(asking.page, WRONG, _NOT_RIGHT)
+
+
+def _browser(asking: Asking) -> str:
+    return cookies.read(asking.request.headers, asking.services.settings, cookies.BROWSER) or ""
 
 
 async def _current(asking: Asking) -> StoredFactor | None:
@@ -76,5 +99,6 @@ async def _store(transaction: Transaction, asking: Asking, stored: StoredFactor 
 
 async def _end_elsewhere(transaction: Transaction, asking: Asking) -> None:
     user_id, sid = asking.session.user_id, asking.session.sid
+    await users.disown_devices(transaction, user_id, asking.now)
     await sessions.end_others(transaction, user_id, sid, asking.now)
     await grants.end_elsewhere(transaction, user_id, sid, "password set", asking.now)

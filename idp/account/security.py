@@ -39,7 +39,6 @@ async def overview(asking: Asking) -> Response:
             {
                 "name": device.data["name"],
                 "since": _day(device.created_at),
-                "locked": totp.is_locked(device.data),
                 "remove_action": f"{own.AUTHENTICATOR}/{device.id}/remove",
             }
             for device in devices

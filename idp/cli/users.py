@@ -22,6 +22,7 @@ from idp.services import Services
 from idp.store import credentials, grants, sessions, users
 from idp.store.db import Transaction
 from idp.store.users import NotAnEmail, Person
+from idp.web import throttle
 
 _FROM_ELSEWHERE = ("email", "email_verified", "updated_at")
 CLAIMS = frozenset(name for names in SCOPE_CLAIMS.values() for name in names if name not in _FROM_ELSEWHERE)
@@ -172,7 +173,7 @@ async def _replace_password(services: Services, person: Person, encoded: str) ->
             await credentials.add(transaction, services.sealer, person.id, credentials.PASSWORD, data, now)
         elif not await credentials.replace(transaction, services.sealer, stored, data, now):
             fail("Somebody else changed the password at the same moment.")
-        await _end_access(transaction, person.id, "password set", services)
+        await _end_access(transaction, person, "password set", services)
         await _record_event(transaction, services, Event.USER_PASSWORD_SET, person.id)
 
 
@@ -186,7 +187,7 @@ def disable(who: str, as_json: bool) -> None:
         person = await find_person(services, who)
         async with services.database.transaction() as transaction:
             if await users.disable(transaction, person.id, services.clock()):
-                await _end_access(transaction, person.id, "person disabled", services)
+                await _end_access(transaction, person, "person disabled", services)
                 await _record_event(transaction, services, Event.USER_DISABLED, person.id)
         return await find_person(services, person.id)
 
@@ -268,14 +269,33 @@ def reset_factors(who: str, as_json: bool) -> None:
                     await audit.record(
                         transaction, services, Event.FACTOR_REMOVED, COMMAND_LINE, user_id=person.id, factor=name
                     )
-            await _end_access(transaction, person.id, "second factors reset", services)
+            await _end_access(transaction, person, "second factors reset", services)
         return person
 
     show(_record(with_services(work)), as_json=as_json)
 
 
-async def _end_access(transaction: Transaction, user_id: str, reason: str, services: Services) -> None:
-    now = services.clock()
+@user.command()
+@_WHO
+@json_option
+def unlock(who: str, as_json: bool) -> None:
+    """Forget the wrong passwords and codes that strangers tried, so that nobody has to wait because of them."""
+
+    async def work(services: Services) -> Person:
+        person = await find_person(services, who)
+        async with services.database.transaction() as transaction:
+            await throttle.unlock(transaction, services, person.email)
+            await _record_event(transaction, services, Event.ACCOUNT_UNLOCKED, person.id)
+        return person
+
+    show(_record(with_services(work)), as_json=as_json)
+
+
+async def _end_access(transaction: Transaction, person: Person, reason: str, services: Services) -> None:
+    """Devices that somebody signed in with are strangers again, and nobody waits for what was tried before."""
+    now, user_id = services.clock(), person.id
+    await users.disown_devices(transaction, user_id, now)
+    await throttle.unlock(transaction, services, person.email)
     await sessions.end_all_of(transaction, user_id, now)
     await grants.end_of_user(transaction, user_id, reason, now)
 

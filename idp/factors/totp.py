@@ -15,7 +15,6 @@ DIGITS = 6
 STEP_SECONDS = 30
 DRIFT_STEPS = 1
 MAX_NAME = 40
-MOST_MISSES = 100
 _CODE = re.compile(r"[0-9](?:[ -]?[0-9]){5}")
 
 
@@ -45,28 +44,19 @@ def code_of(typed: str) -> str | None:
 
 def device(encoded: str, name: str) -> dict[str, Any]:
     """The data of a factor. `last_step` is the newest step that was used: it and older ones count no more."""
-    return {"secret": encoded, "name": name, "last_step": -1, "misses": 0}
-
-
-def missed(data: dict[str, Any]) -> dict[str, Any]:
-    """One more wrong code in a row. Beyond MOST_MISSES the device is locked (NIST SP 800-63B section 3.2.2)."""
-    return data | {"misses": data["misses"] + 1}
-
-
-def is_locked(data: dict[str, Any]) -> bool:
-    return bool(data["misses"] >= MOST_MISSES)
+    return {"secret": encoded, "name": name, "last_step": -1}
 
 
 def verify(data: dict[str, Any], typed: str, now: datetime) -> dict[str, Any] | None:
     """The data to write back where the code is right, at most a step off and newer than the last one; else None."""
     code = code_of(typed)
-    if code is None or is_locked(data):
+    if code is None:
         return None
     try:
         matched = pyotp.TOTP(data["secret"]).verify_and_get_timecode(code, for_time=now, valid_window=DRIFT_STEPS)
     except OTPVerificationError:
         return None
-    return data | {"last_step": matched, "misses": 0} if matched > data["last_step"] else None
+    return data | {"last_step": matched} if matched > data["last_step"] else None
 
 
 def name_of(typed: str | None) -> str:

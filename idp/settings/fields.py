@@ -163,6 +163,26 @@ class Settings(BaseSettings):
         timedelta(minutes=5),
         description="How long ago people may have proved who they are to change how they sign in; 1m to 20m.",
     )
+    failures_before_lock: int = Field(
+        20,
+        ge=5,
+        le=99,
+        description="Wrong passwords in a row for one account, from anywhere, that cost its person nothing; from then "
+        "on strangers wait, longer each time, and at 100 they are locked out. "
+        "Devices that the person signed in with are exempt.",
+    )
+    failures_per_address: int = Field(
+        50,
+        ge=5,
+        le=100000,
+        description="Wrong passwords and codes of one address, or IPv6 network, at once; then one every 12 seconds.",
+    )
+    redis_url: str = Field(
+        "",
+        description="Where limits are counted: redis://HOST, rediss://HOST, or redis+cluster://HOST; "
+        "by default in the database.",
+        json_schema_extra={"secret": True},
+    )
     prune_interval: Duration = Field(timedelta(minutes=10), description="How often a worker removes what has expired.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line to log.")
     log_format: Literal["json", "text"] = Field(
@@ -251,6 +271,15 @@ class Settings(BaseSettings):
     def _proof_is_fresh(cls, value: timedelta) -> timedelta:
         if not timedelta(minutes=1) <= value <= timedelta(minutes=20):
             message = "1m to 20m"
+            raise ValueError(message)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_is_a_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("redis", "rediss", "redis+cluster") or not parts.hostname):
+            message = "write redis://HOST:PORT, rediss://... with TLS, or redis+cluster://... for a cluster"
             raise ValueError(message)
         return value
 

@@ -17,15 +17,17 @@ class Way:
     last_used: float
 
 
-def listed(has: Mapping[str, Sequence[dict[str, Any]]]) -> list[Way]:
-    """Those that a person has, by the data of their factors. Codes for a lost device come last."""
+def listed(has: Mapping[str, Sequence[dict[str, Any]]], *, locked: bool) -> list[Way]:
+    """Those that a person has, by the data of their factors. Codes for a lost device come last.
+
+    `locked`: codes of an app are not looked at.
+    """
     passkeys, devices, codes = has[passkey.NAME], has[totp.NAME], has[recovery.NAME]
     ways = []
     if passkeys:
         used = max(passkey.last_used(data).timestamp() for data in passkeys)
         ways.append(Way(passkey.NAME, "Use a passkey", "passkey", used))
     if devices:
-        locked = all(totp.is_locked(data) for data in devices)
         used = -1.0 if locked else max(data["last_step"] for data in devices) * float(totp.STEP_SECONDS)
         ways.append(Way(totp.NAME, "Use a code of your authenticator app", "code", used))
     ways.sort(key=lambda way: -way.last_used)

@@ -17,7 +17,9 @@ from idp.store import credentials
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.users import Person
+from idp.web import throttle
 from idp.web.origin import origin_of
+from idp.web.throttle import Guess, Tries
 
 WRONG_PASSWORD = "wrong_password"  # noqa: S105  # the name of a fault
 
@@ -32,23 +34,38 @@ class Checked:
 
 async def with_password(interaction: Interaction, username: str, password: str) -> Response:
     """One answer for a wrong password, an unknown person, one without a password and one who is disabled."""
-    services = interaction.services
+    services, request = interaction.services, interaction.request
+    if left := await throttle.address_left(request, services):
+        return throttle.refused(request, left, interaction.url)
     person, stored = await credentials.find_with_person(
         services.database, services.sealer, username, credentials.PASSWORD
     )
+    guess = Guess(request, services, interaction.browser, throttle.PASSWORD, username, person)
+    async with services.turns.of(guess.turn):
+        tried = await throttle.tries(services.database, guess)
+        if left := tried.left(services.clock()):
+            return throttle.refused(request, left, interaction.url)
+        return await _check(interaction, guess, tried, stored, password)
+
+
+async def _check(
+    interaction: Interaction, guess: Guess, tried: Tries, stored: StoredFactor | None, password: str
+) -> Response:
+    services, person = interaction.services, guess.person
     disabled = person is not None and person.disabled_at is not None
     encoded = None if stored is None or disabled else str(stored.data["hash"])
     right = await services.hashing.verify(encoded, password)
     # Whatever was proved before was proved for another try, and perhaps by somebody else.
-    attempt = replace(interaction.attempt, username=username, person=None, proofs=())
+    attempt = replace(interaction.attempt, username=guess.name, person=None, proofs=())
     interaction = replace(interaction, attempt=attempt)
     if not right or person is None or stored is None:
-        return await _refuse(interaction, person)
+        return await _refuse(interaction, guess, tried)
     checked = Checked(
         leaked=await new_passwords.is_leaked(services, password),
         fresh_hash=await _fresh_hash(services, str(encoded), password),
     )
-    return await _accept(interaction, person, stored, checked) or await _refuse(interaction, person)
+    accepted = await _accept(interaction, person, stored, checked, tried)
+    return accepted or await _refuse(interaction, guess, tried)
 
 
 async def _fresh_hash(services: Services, encoded: str, password: str) -> str | None:
@@ -61,8 +78,8 @@ async def _fresh_hash(services: Services, encoded: str, password: str) -> str | 
         return None
 
 
-async def _refuse(interaction: Interaction, person: Person | None) -> Response:
-    services = interaction.services
+async def _refuse(interaction: Interaction, guess: Guess, tried: Tries) -> Response:
+    services, person = interaction.services, guess.person
     attempt = replace(interaction.attempt, fault=WRONG_PASSWORD)
     async with services.database.transaction() as transaction:
         await audit.record(
@@ -74,16 +91,21 @@ async def _refuse(interaction: Interaction, person: Person | None) -> Response:
             client_id=interaction.client.client_id,
             factor=credentials.PASSWORD,
         )
+        await throttle.failed(transaction, guess, tried)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+    await throttle.address_failed(interaction.request, services)
     return dispatcher.proceed(interaction, code)
 
 
-async def _accept(interaction: Interaction, person: Person, stored: StoredFactor, checked: Checked) -> Response | None:
+async def _accept(
+    interaction: Interaction, person: Person, stored: StoredFactor, checked: Checked, tried: Tries
+) -> Response | None:
     """None where the password was changed, or the person disabled, while it was being checked."""
     services, now = interaction.services, interaction.services.clock()
     async with services.database.transaction() as transaction:
         if not await credentials.unchanged(transaction, stored):
             return None
+        await throttle.succeeded(transaction, tried)
         await _rehash(transaction, interaction, person, stored, checked.fresh_hash, now)
         if checked.leaked:
             await _record(transaction, interaction, Event.PASSWORD_LEAKED, person)

@@ -23,12 +23,12 @@ from idp.signin.authenticate import WRONG_PASSWORD, with_password
 from idp.signin.interaction import MAX_USERNAME, Interaction
 from idp.signin.loading import DENIED, form_token, typed_name
 from idp.signin.proving import OTHER_PERSON
-from idp.signin.second import TOO_MANY, WRONG_CODE, setup
+from idp.signin.second import TOO_MANY, WRONG_CODE, codes_are_locked, email_of, setup
 from idp.signin.steps import Step
-from idp.store import attempts, consents, credentials, sessions, users
+from idp.store import attempts, consents, credentials, sessions
 from idp.store.attempts import Attempt
 from idp.store.db import Transaction
-from idp.web import answers, problems, qr
+from idp.web import answers, devices, problems, qr
 from idp.web import sessions as browser_sessions
 from idp.web.origin import origin_of
 from idp.web.pages import page
@@ -165,6 +165,7 @@ async def forget(interaction: Interaction, form: Params) -> Response:
     """Forgets on this device who signed in last."""
     response = await switch(interaction, form)
     remembered.forget(response, interaction.services)
+    devices.forget(response, interaction.services)
     return response
 
 
@@ -265,15 +266,16 @@ async def _factor_page(interaction: Interaction) -> Response:
         name: [each.data for each in await credentials.of_person(services.database, services.sealer, user_id, name)]
         for name in SECOND
     }
-    ways, error = another_way.listed(has), _code_fault(interaction)
+    locked, error = await codes_are_locked(interaction, user_id), _code_fault(interaction)
+    ways = another_way.listed(has, locked=locked)
     context = _common(interaction, Step.FACTOR) | {
-        "username": await _email_of(interaction),
+        "username": await email_of(interaction),
         "methods": [
             {"name": way.name, "title": way.title, "open": error is not None and error["field"] == way.field}
             for way in ways
         ],
         "devices": [data["name"] for data in has[totp.NAME]],
-        "locked": all(totp.is_locked(data) for data in has[totp.NAME]),
+        "locked": locked,
         "remaining": sum(recovery.remaining(data) for data in has[recovery.NAME]),
         "passkey": await _passkey_of_person(interaction, ways, has[passkey.NAME]),
         "reason": _confirming(interaction) if interaction.session is not None else None,
@@ -294,7 +296,7 @@ async def _passkey_of_person(
 async def _new_password_page(interaction: Interaction) -> Response:
     refusal, alone = replacing.refusal_of(interaction), await replacing.stands_alone(interaction)
     context = _common(interaction, Step.NEW_PASSWORD) | {
-        "username": await _email_of(interaction),
+        "username": await email_of(interaction),
         "least": new_passwords.least(interaction.services, alone=alone),
         "most": MAX_LENGTH,
         "error": refusal and {"summary": "That password cannot be used", "field": "new-password", "message": refusal},
@@ -308,7 +310,7 @@ async def _enrol_page(interaction: Interaction) -> Response:
     if by == "passkey" or (by is None and new_passkey.fault_of(interaction) is not None):
         return await _enrol_passkey_page(interaction)
     shown = setup(interaction)
-    email = await _email_of(interaction)
+    email = await email_of(interaction)
     uri = totp.uri(shown.secret, email, interaction.services.settings.site_name)
     context = _common(interaction, Step.ENROL) | {
         "username": email,
@@ -325,7 +327,7 @@ async def _enrol_page(interaction: Interaction) -> Response:
 
 async def _enrol_passkey_page(interaction: Interaction) -> Response:
     context = _common(interaction, Step.ENROL) | {
-        "username": await _email_of(interaction),
+        "username": await email_of(interaction),
         "recovery_codes": setup(interaction).recovery_codes,
         "why": _why_enrol(interaction),
         "error": new_passkey.fault_of(interaction),
@@ -347,11 +349,6 @@ def _why_enrol(interaction: Interaction) -> str:
 
 def _code_fault(interaction: Interaction) -> dict[str, str] | None:
     return _WRONG_CODE if interaction.attempt.fault == WRONG_CODE else with_passkey.fault_of(interaction)
-
-
-async def _email_of(interaction: Interaction) -> str:
-    person = await users.find(interaction.services.database, interaction.proving or "")
-    return "" if person is None else person.email
 
 
 async def _offer_page(interaction: Interaction) -> Response:

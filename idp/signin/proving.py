@@ -20,6 +20,7 @@ from idp.store.db import Transaction
 from idp.store.ids import new_id, new_secret
 from idp.store.sessions import SignedIn
 from idp.store.users import Person
+from idp.web import devices
 from idp.web import sessions as browser_sessions
 from idp.web.origin import note, origin_of
 
@@ -84,6 +85,7 @@ def answered(found: Proved) -> Response:
         note(interaction.request, user_id=session.user_id)
         browser_sessions.write(response, interaction.services, accounts.first(session, interaction.signed_in))
         remembered.remember(response, interaction.services, interaction.browser, session.user_id)
+        devices.remember(response, interaction.request, interaction.services, interaction.browser, session.user_id)
         if interaction.offers_passkey:
             offering.show(response, interaction)
     return response

@@ -12,6 +12,7 @@ from idp.audit import Event
 from idp.enrolment import Setup
 from idp.factors import recovery, totp
 from idp.factors.proofs import Proof, asks_for_second
+from idp.factors.throttling import NOTHING_HELPS
 from idp.protocol.claims import Authentication
 from idp.protocol.params import Params
 from idp.services import Services
@@ -22,11 +23,14 @@ from idp.signin.steps import Step
 from idp.store import credentials, sessions, users
 from idp.store.db import Transaction
 from idp.store.users import Person
+from idp.web import throttle
 from idp.web.origin import origin_of
+from idp.web.throttle import Guess, Tries
 
 WRONG_CODE = "wrong_code"  # faults
 TOO_MANY = "too_many_codes"
-MOST_MISSES = 5  # in one sign-in; how many there may be in all is the factor's own matter
+MOST_MISSES = 5  # in one sign-in
+GUESSABLE = (totp.NAME,)  # a recovery code is too long for it, and has to help when all else is locked
 
 # What each method makes of its data and of what was typed: new data where that was right.
 _VERIFY: Mapping[str, Callable[[dict[str, Any], str, datetime], dict[str, Any] | None]] = {
@@ -41,16 +45,24 @@ async def factor(interaction: Interaction, form: Params) -> Response:
     if method not in _VERIFY or user_id is None or await interaction.step() is not Step.FACTOR:
         return RedirectResponse(interaction.url, 303)
     services, now = interaction.services, interaction.services.clock()
+    if left := await throttle.address_left(interaction.request, services):
+        return throttle.refused(interaction.request, left, interaction.url)
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
         if person is None:
             return RedirectResponse(interaction.url, 303)
         if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
             return await proving.begin_again(transaction, interaction)
-        if not await _is_right(transaction, services, person, method, form.get("code") or "", now):
-            return await _miss(transaction, interaction, person, method)
-        found = await added(transaction, interaction, person, Proof(method, now))
-    return proving.answered(found)
+        guess = Guess(interaction.request, services, interaction.browser, throttle.CODE, person.email, person)
+        tried = await throttle.tries(transaction, guess)
+        if method in GUESSABLE and (left := tried.left(now)):
+            return throttle.refused(interaction.request, left, interaction.url)
+        if await _is_right(transaction, services, person, method, form.get("code") or "", now):
+            await throttle.succeeded(transaction, tried)
+            return proving.answered(await added(transaction, interaction, person, Proof(method, now)))
+        response = await _miss(transaction, interaction, guess, tried, method)
+    await throttle.address_failed(interaction.request, services)
+    return response
 
 
 async def enrol(interaction: Interaction, form: Params) -> Response:
@@ -105,20 +117,24 @@ async def has_one(transaction: Transaction, person: Person) -> bool:
 async def _is_right(
     transaction: Transaction, services: Services, person: Person, method: str, typed: str, now: datetime
 ) -> bool:
-    """Writes back what the right device or code became; where none is right, that it was tried."""
+    """Writes back what the right device or code became."""
     found = await credentials.of_person(transaction, services.sealer, person.id, method)
     for stored in found:
         new = _VERIFY[method](stored.data, typed, now)
         if new is not None:
             return await credentials.replace(transaction, services.sealer, stored, new, now)
-    for stored in found if method == totp.NAME else ():
-        await credentials.replace(transaction, services.sealer, stored, totp.missed(stored.data), now)
     return False
 
 
-async def _miss(transaction: Transaction, interaction: Interaction, person: Person, method: str) -> Response:
+async def _miss(
+    transaction: Transaction, interaction: Interaction, guess: Guess, tried: Tries, method: str
+) -> Response:
     """After a few of them the first factor is asked for again."""
+    person = guess.person
+    assert person is not None  # noqa: S101  # whose second factor it is, is known
     await record(transaction, interaction, Event.SIGN_IN_FAILED, person, factor=method)
+    if method in GUESSABLE:
+        await throttle.failed(transaction, guess, tried)
     attempt = replace(interaction.attempt, misses=interaction.attempt.misses + 1, fault=WRONG_CODE)
     if attempt.misses >= MOST_MISSES:
         since = interaction.services.clock()
@@ -165,3 +181,16 @@ async def added(transaction: Transaction, interaction: Interaction, person: Pers
         basis = interaction.session.authentication
     proofs = (*interaction.attempt.proofs, proof)
     return await proving.proved(transaction, interaction, person, proofs, proof.at, basis)
+
+
+async def codes_are_locked(interaction: Interaction, user_id: str) -> bool:
+    """Whether no code of an app is looked at any more, for who sits at this browser."""
+    services, person = interaction.services, await users.find(interaction.services.database, user_id)
+    name = "" if person is None else person.email
+    guess = Guess(interaction.request, services, interaction.browser, throttle.CODE, name, person)
+    return (await throttle.tries(services.database, guess)).left(services.clock()) == NOTHING_HELPS
+
+
+async def email_of(interaction: Interaction) -> str:
+    person = await users.find(interaction.services.database, interaction.proving or "")
+    return "" if person is None else person.email

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, Dialect, Index, Integer, LargeBinary, String, Table, Text, text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
 
@@ -132,7 +132,10 @@ class SigningKey(SQLModel, table=True):
 
 
 class User(SQLModel, table=True):
-    """A person. `audit_key` opens the personal parts of their audit rows and goes with this row."""
+    """A person. `audit_key` opens the personal parts of their audit rows and goes with this row.
+
+    Devices that they signed in with before `devices_valid_from` are known no more.
+    """
 
     __tablename__ = "users"
     id: str = Field(primary_key=True)
@@ -145,6 +148,7 @@ class User(SQLModel, table=True):
     created_at: datetime = _time()
     updated_at: datetime = _time()
     disabled_at: datetime | None = _time(nullable=True)
+    devices_valid_from: datetime | None = _time(nullable=True)
 
 
 class Credential(SQLModel, table=True):
@@ -313,6 +317,23 @@ class Refusal(SQLModel, table=True):
     details: dict[str, Any] = _json()
 
 
+class FailureRow(SQLModel, table=True):
+    """Wrong passwords or codes in a row. `key` is a keyed hash of whose they were, and of where they came from."""
+
+    __tablename__ = "failures"
+    key: str = Field(primary_key=True)
+    count: int
+    newest: datetime = _time()
+
+
+class CounterRow(SQLModel, table=True):
+    """How much of a limit is used up: until `full_at`, in ms since 1970, it is more than nothing (GCRA)."""
+
+    __tablename__ = "counters"
+    key: str = Field(primary_key=True)
+    full_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
 class AuditRow(SQLModel, table=True):
     """What happened. `personal` is sealed under the person's own key, or the provider's where there is no person."""
 
@@ -329,7 +350,7 @@ class AuditRow(SQLModel, table=True):
     personal: bytes | None = _sealed("audit_personal", nullable=True)
 
 
-for _model in (Attempt, Session, Consent, Grant, RevokedToken, AuditRow):
+for _model in (Attempt, Session, Consent, Grant, RevokedToken, FailureRow, CounterRow, AuditRow):
     # Small rows under time-ordered keys: without a rowid beside them SQLite keeps one tree for the table, not two.
     SQLModel.metadata.tables[str(_model.__tablename__)].dialect_options["sqlite"]["with_rowid"] = False
 

@@ -48,6 +48,9 @@ _DISABLE = Statement(
     .where(_USERS.c.id == bindparam("of"), _USERS.c.disabled_at.is_(None))
     .values(disabled_at=bindparam("now")),
 )
+_DISOWN = Statement(
+    Effect.REVOKE, update(_USERS).where(_USERS.c.id == bindparam("of")).values(devices_valid_from=bindparam("now"))
+)
 _ENABLE = Statement(
     Effect.WRITE,
     update(_USERS).where(_USERS.c.id == bindparam("of"), _USERS.c.disabled_at.is_not(None)).values(disabled_at=None),
@@ -81,6 +84,7 @@ class Person:
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
+    devices_valid_from: datetime | None = None
 
     @property
     def subject(self) -> Subject:
@@ -131,6 +135,7 @@ async def create(
         created_at=now,
         updated_at=now,
         disabled_at=None,
+        devices_valid_from=None,
     )
     return None if row is None else user_id
 
@@ -158,6 +163,11 @@ async def update_claims(transaction: Transaction, user_id: str, claims: dict[str
 
 async def disable(transaction: Transaction, user_id: str, now: datetime) -> bool:
     return await transaction.run(_DISABLE, of=user_id, now=now) == 1
+
+
+async def disown_devices(transaction: Transaction, user_id: str, now: datetime) -> None:
+    """Those that the person signed in with so far are known no more."""
+    await transaction.run(_DISOWN, of=user_id, now=now)
 
 
 async def enable(transaction: Transaction, user_id: str) -> bool:

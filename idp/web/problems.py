@@ -29,6 +29,10 @@ class Problem:
     next_step: str
     link: Link | None = None
 
+    def after(self, wait: str) -> "Problem":
+        """With how long to wait, in words."""
+        return replace(self, next_step=self.next_step.format(wait=wait))
+
     def with_link(self, href: str, text: str) -> "Problem":
         return replace(self, link=Link(href, text))
 
@@ -84,6 +88,21 @@ BUSY = Problem(
     "The service has more to do right now than it can.",
     "you",
     "Wait a moment and try again.",
+)
+_WITHOUT_WAITING = "Without waiting you can sign in with a passkey, or on a device with which you signed in before."
+TOO_MANY_TRIES = Problem(
+    429,
+    "Too many tries",
+    "There were too many wrong passwords or codes for this account, or from your network, so none is looked at now.",
+    "you",
+    "Wait {wait}, then try again. " + _WITHOUT_WAITING,
+)
+LOCKED = Problem(
+    429,
+    "This account is locked",
+    "There were a hundred wrong passwords or codes for it in a row, so they are not looked at any more.",
+    "you",
+    "Ask the people who run this service to unlock it. " + _WITHOUT_WAITING,
 )
 UNKNOWN_CLIENT = Problem(
     400,

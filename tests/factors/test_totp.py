@@ -80,16 +80,6 @@ def test_whatever_is_typed_nothing_breaks(typed: str) -> None:
     totp.verify(DEVICE, typed, NOW)
 
 
-def test_ot_03_a_device_is_locked_after_a_hundred_wrong_codes_in_a_row_and_a_right_one_sets_them_back() -> None:
-    """The attacker guesses for weeks."""
-    tried = DEVICE
-    for _ in range(totp.MOST_MISSES - 1):
-        tried = totp.missed(tried)
-    assert totp.verify(tried, code_at(NOW), NOW) == DEVICE | {"last_step": int(NOW.timestamp()) // 30}
-    assert totp.is_locked(totp.missed(tried))
-    assert totp.verify(totp.missed(tried), code_at(NOW), NOW) is None
-
-
 def test_an_app_is_told_what_it_needs() -> None:
     secret = totp.secret(bytes(range(20)))
     uri = totp.uri(secret, "ana+x@example.com", "Id: example & co")

@@ -59,8 +59,9 @@ def registered(provider: Provider) -> App:
 
 @pytest.fixture
 def app(provider: Provider, people: People, registered: App) -> App:
-    """An app that nobody has allowed anything yet."""
+    """An app that nobody has allowed anything yet, and people of whom nobody has guessed anything."""
     query(provider, "DELETE FROM consents")
+    query(provider, "DELETE FROM failures")
     return registered
 
 

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from idp.store import attempts, handles, sessions
+from idp.factors.throttling import MOST_FAILURES, Limit
+from idp.store import attempts, failures, handles, sessions
 from idp.store.db import Transaction
-from idp.store.prune import BATCH, prune
+from idp.store.prune import BATCH, KEEP_FAILURES, KEEP_LOCKED, prune
 from idp.store.tables import Attempt, Grant, Handle, Session, User
+from idp.store.volatile import InDatabase
 from tests.store.test_attempts import ATTEMPT
 from tests.store.world import DAY, HOUR, MINUTE, NOW, SECOND, World
 
@@ -23,8 +25,8 @@ async def pruned(world: World, after: timedelta) -> dict[str, int]:
 
 
 async def test_nothing_goes_from_an_empty_database(world: World) -> None:
-    tables = {"handles", "attempts", "sessions", "grants", "signing_keys", "revoked_tokens", "refusals"}
-    assert await prune(world.database, NOW) == dict.fromkeys(tables, 0)
+    tables = ("handles", "attempts", "sessions", "grants", "signing_keys", "revoked_tokens", "refusals")
+    assert await prune(world.database, NOW) == dict.fromkeys((*tables, "failures", "counters"), 0)
 
 
 @pytest.mark.parametrize("used", [True, False])
@@ -88,3 +90,17 @@ async def test_others_write_between_two_batches(world: World) -> None:
     assert (await pruning)["handles"] == batches * BATCH
     assert written >= batches - 1
     assert await world.count(Handle) == written
+
+
+async def test_wrong_guesses_are_forgotten_after_a_month_and_a_locked_account_after_a_year(world: World) -> None:
+    async with world.database.transaction() as transaction:
+        await failures.count(transaction, "few", NOW)
+        for _ in range(MOST_FAILURES):
+            await failures.count(transaction, "locked", NOW)
+    await InDatabase(world.database).spend("limit", Limit(3, SECOND), NOW)
+    gone = await prune(world.database, NOW)
+    assert (gone["failures"], gone["counters"]) == (0, 0)
+    gone = await prune(world.database, NOW + KEEP_FAILURES + SECOND)
+    assert (gone["failures"], gone["counters"]) == (1, 1)
+    assert list(await failures.find(world.database, ["few", "locked"])) == ["locked"]
+    assert (await prune(world.database, NOW + KEEP_LOCKED + SECOND))["failures"] == 1

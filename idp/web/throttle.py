@@ -1,0 +1,155 @@
+"""Slowing down who guesses passwords and codes, without keeping anybody out of an account that is theirs."""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp import audit
+from idp.audit import Event
+from idp.factors import throttling
+from idp.factors.throttling import NOTHING_HELPS, Failures, Limit, Pace
+from idp.services import Services
+from idp.store import failures
+from idp.store.db import Connection, Runner, Transaction
+from idp.store.users import Person, canonical
+from idp.web import devices, problems
+from idp.web.origin import origin_of
+from idp.web.refusals import refused_page
+
+PASSWORD, CODE = "password", "code"  # counted apart
+_EVERY = timedelta(seconds=12)  # until an address has one more wrong one
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Somebody at this browser tries to prove that they are `person`, whom `name` names, or nobody.
+
+    `kind` is what they try. Whether there is such a person makes no difference to what is counted.
+    """
+
+    request: Request
+    services: Services
+    browser: str
+    kind: str
+    name: str
+    person: Person | None
+
+    @property
+    def on_known_device(self) -> bool:
+        return devices.known(self.request, self.services, self.browser, self.person, self.services.clock())
+
+    @property
+    def turn(self) -> str:
+        """Under which guesses are judged one by one."""
+        return self.key(self.browser) if self.on_known_device else self.key()
+
+    def key(self, where: str = "") -> str:
+        """Names nobody: what is typed as a name may be a password."""
+        return _key(self.services, self.kind, canonical(self.name), where)
+
+
+@dataclass(frozen=True)
+class Tries:
+    """What counts a wrong guess, by key, and how many there were in a row."""
+
+    paces: Mapping[str, Pace]
+    before: Mapping[str, Failures]
+
+    def left(self, now: datetime) -> timedelta:
+        """How long to wait; zero where the next guess may be now."""
+        return max(throttling.wait(pace, self.before.get(key), now) for key, pace in self.paces.items())
+
+
+async def tries(connection: Connection, guess: Guess) -> Tries:
+    """On a device that its person signed in with they count for that device alone, until there were too many."""
+    services = guess.services
+    if guess.on_known_device:
+        paces = {guess.key(guess.browser): throttling.DEVICE}
+        here = Tries(paces, await failures.find(connection, list(paces)))
+        if here.left(services.clock()) != NOTHING_HELPS:
+            return here
+    paces = {
+        guess.key(): throttling.account(services.settings.failures_before_lock),
+        guess.key(_network(guess.request)): throttling.ADDRESS,
+    }
+    return Tries(paces, await failures.find(connection, list(paces)))
+
+
+async def failed(transaction: Transaction, guess: Guess, tried: Tries) -> None:
+    """One more wrong one, in the transaction that records it."""
+    for key, pace in sorted(tried.paces.items()):  # so that two transactions never wait for each other
+        count = await failures.count(transaction, key, guess.services.clock())
+        if pace.last is not None and guess.person is not None and count in (pace.free + 1, pace.last):
+            await audit.record(
+                transaction,
+                guess.services,
+                Event.ACCOUNT_SLOWED if count < pace.last else Event.ACCOUNT_LOCKED,
+                origin_of(guess.request),
+                subject=guess.person.subject,
+                factor=guess.kind,
+                failures=count,
+            )
+
+
+async def succeeded(transaction: Transaction, tried: Tries) -> None:
+    if tried.before:
+        await failures.forget(transaction, list(tried.paces))
+
+
+async def unlock(runner: Runner, services: Services, email: str) -> None:
+    """Forgets what strangers tried, of passwords and of codes."""
+    await failures.forget(runner, [_key(services, kind, canonical(email), "") for kind in (PASSWORD, CODE)])
+
+
+async def address_left(request: Request, services: Services) -> timedelta:
+    """How long this address has to wait, whoever it wants to be."""
+    return await services.volatile.left(_address_key(request, services), _address_limit(services), services.clock())
+
+
+async def address_failed(request: Request, services: Services) -> None:
+    """After the transaction: the counter may be in Redis."""
+    await services.volatile.spend(_address_key(request, services), _address_limit(services), services.clock())
+
+
+def refused(request: Request, left: timedelta, back: str) -> Response:
+    """429, which says how long, and how to go on. `back` is where that is."""
+    if left == NOTHING_HELPS:
+        problem, retry = problems.LOCKED, timedelta(days=1)
+    else:
+        problem, retry = problems.TOO_MANY_TRIES.after(throttling.in_words(left)), left
+    problem = problem.with_link(back, "Go back")
+    refused_page(request, problem, "too many wrong passwords or codes")
+    response = problems.problem_page(request, problem)
+    response.headers["Retry-After"] = str(-(-retry // timedelta(seconds=1)))
+    return response
+
+
+def _key(services: Services, kind: str, name: str, where: str) -> str:
+    text = f"{kind}\x1f{name}\x1f{where}".encode("utf-8", "surrogatepass")
+    return hmac.digest(services.sealer.subkey("throttle"), text, hashlib.sha256).hex()
+
+
+def _address_key(request: Request, services: Services) -> str:
+    return _key(services, "address", "", _network(request))
+
+
+def _address_limit(services: Services) -> Limit:
+    return Limit(services.settings.failures_per_address, _EVERY)
+
+
+def _network(request: Request) -> str:
+    """An IPv4 address, or the 64 bits that name an IPv6 network: who has one address of it has them all."""
+    address = origin_of(request).address or ""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
