@@ -323,7 +323,7 @@ class FailureRow(SQLModel, table=True):
     __tablename__ = "failures"
     key: str = Field(primary_key=True)
     count: int
-    newest: datetime = _time()
+    newest: datetime = _time(index=True)
 
 
 class CounterRow(SQLModel, table=True):
@@ -331,7 +331,7 @@ class CounterRow(SQLModel, table=True):
 
     __tablename__ = "counters"
     key: str = Field(primary_key=True)
-    full_at: int = Field(sa_column=Column(BigInteger, nullable=False))
+    full_at: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
 
 
 class AuditRow(SQLModel, table=True):

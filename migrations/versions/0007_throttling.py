@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_counters")),
         sqlite_with_rowid=False,
     )
+    op.create_index(op.f("ix_failures_newest"), "failures", ["newest"])
+    op.create_index(op.f("ix_counters_full_at"), "counters", ["full_at"])
     op.add_column("users", sa.Column("devices_valid_from", TIME, nullable=True))
 
 

@@ -26,8 +26,8 @@ def statements() -> Iterator[tuple[str, Statement]]:
         for name, value in vars(importlib.import_module(module.name)).items():
             if isinstance(value, Statement):
                 yield f"{module.name.removeprefix('idp.store.')}.{name}", value
-    for number, (table, statement, _) in enumerate(prune._STATEMENTS):
-        yield f"prune {number} of {table}", statement
+    for number, (rule, statement) in enumerate(prune._STATEMENTS):
+        yield f"prune {number} of {rule.column.table.name}", statement
 
 
 STATEMENTS = dict(statements())
