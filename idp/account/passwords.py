@@ -60,7 +60,7 @@ async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Re
     guess = Guess(request, services, _browser(asking), throttle.PASSWORD, asking.session.email, person)
     async with services.turns.of(guess.turn):
         tried = await throttle.tries(services.database, guess)
-        if left := max(tried.left(asking.now), await throttle.address_left(request, services)):
+        if left := max(tried.left(asking.now), await throttle.address_left(guess)):
             return throttle.refused(request, left, asking.page)
         if await services.hashing.verify(str(stored.data["hash"]), typed):
             return None

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -97,6 +98,11 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=256, description="Worker processes; one for each core is a good number.")
     tls_cert: Path | None = Field(None, description="A certificate chain in PEM, where no proxy terminates TLS.")
     tls_key: Path | None = Field(None, description="The certificate's private key in PEM.")
+    trusted_proxies: Listed = Field(
+        (),
+        description="Your own proxies, as addresses and networks: their X-Forwarded-For is believed. "
+        "By default nobody's.",
+    )
     code_lifetime: Duration = Field(
         timedelta(seconds=60), description="How long an authorization code may be redeemed."
     )
@@ -181,7 +187,6 @@ class Settings(BaseSettings):
         "",
         description="Where limits are counted: redis://HOST, rediss://HOST, or redis+cluster://HOST; "
         "by default in the database.",
-        json_schema_extra={"secret": True},
     )
     prune_interval: Duration = Field(timedelta(minutes=10), description="How often a worker removes what has expired.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line to log.")
@@ -274,6 +279,17 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ip_network(each)
+            except ValueError:
+                message = f"{each} is no address and no network such as 10.0.0.0/8"
+                raise ValueError(message) from None
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_is_a_url(cls, value: str) -> str:
@@ -323,6 +339,10 @@ class Settings(BaseSettings):
     def requires_second_factor(self, now: datetime) -> bool:
         """Whether everybody needs one by now."""
         return self.second_factor == REQUIRED and (self.second_factor_from is None or now >= self.second_factor_from)
+
+    @cached_property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(ip_network(each) for each in self.trusted_proxies)
 
     @property
     def loopback(self) -> bool:

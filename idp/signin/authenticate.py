@@ -35,12 +35,12 @@ class Checked:
 async def with_password(interaction: Interaction, username: str, password: str) -> Response:
     """One answer for a wrong password, an unknown person, one without a password and one who is disabled."""
     services, request = interaction.services, interaction.request
-    if left := await throttle.address_left(request, services):
-        return throttle.refused(request, left, interaction.url)
     person, stored = await credentials.find_with_person(
         services.database, services.sealer, username, credentials.PASSWORD
     )
     guess = Guess(request, services, interaction.browser, throttle.PASSWORD, username, person)
+    if left := await throttle.address_left(guess):
+        return throttle.refused(request, left, interaction.url)
     async with services.turns.of(guess.turn):
         tried = await throttle.tries(services.database, guess)
         if left := tried.left(services.clock()):

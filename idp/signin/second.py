@@ -45,7 +45,8 @@ async def factor(interaction: Interaction, form: Params) -> Response:
     if method not in _VERIFY or user_id is None or await interaction.step() is not Step.FACTOR:
         return RedirectResponse(interaction.url, 303)
     services, now = interaction.services, interaction.services.clock()
-    if left := await throttle.address_left(interaction.request, services):
+    guess = await _guess(interaction, user_id)
+    if left := await throttle.address_left(guess):
         return throttle.refused(interaction.request, left, interaction.url)
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
@@ -53,7 +54,6 @@ async def factor(interaction: Interaction, form: Params) -> Response:
             return RedirectResponse(interaction.url, 303)
         if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
             return await proving.begin_again(transaction, interaction)
-        guess = Guess(interaction.request, services, interaction.browser, throttle.CODE, person.email, person)
         tried = await throttle.tries(transaction, guess)
         if method in GUESSABLE and (left := tried.left(now)):
             return throttle.refused(interaction.request, left, interaction.url)
@@ -185,10 +185,15 @@ async def added(transaction: Transaction, interaction: Interaction, person: Pers
 
 async def codes_are_locked(interaction: Interaction, user_id: str) -> bool:
     """Whether no code of an app is looked at any more, for who sits at this browser."""
+    services = interaction.services
+    tried = await throttle.tries(services.database, await _guess(interaction, user_id))
+    return tried.left(services.clock()) == NOTHING_HELPS
+
+
+async def _guess(interaction: Interaction, user_id: str) -> Guess:
     services, person = interaction.services, await users.find(interaction.services.database, user_id)
     name = "" if person is None else person.email
-    guess = Guess(interaction.request, services, interaction.browser, throttle.CODE, name, person)
-    return (await throttle.tries(services.database, guess)).left(services.clock()) == NOTHING_HELPS
+    return Guess(interaction.request, services, interaction.browser, throttle.CODE, name, person)
 
 
 async def email_of(interaction: Interaction) -> str:

@@ -107,8 +107,11 @@ async def unlock(runner: Runner, services: Services, email: str) -> None:
     await failures.forget(runner, [_key(services, kind, canonical(email), "") for kind in (PASSWORD, CODE)])
 
 
-async def address_left(request: Request, services: Services) -> timedelta:
-    """How long this address has to wait, whoever it wants to be."""
+async def address_left(guess: Guess) -> timedelta:
+    """How long this address has to wait, whoever it wants to be; on a known device not at all."""
+    request, services = guess.request, guess.services
+    if guess.on_known_device:
+        return timedelta(0)
     return await services.volatile.left(_address_key(request, services), _address_limit(services), services.clock())
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from idp.factors.throttling import MOST_FAILURES
+from idp.web.origin import client_address
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, installed, running
 from tests.signin.conftest import App
 from tests.signin.reading import count, heading_of, page_of, path_of, post, query, step_of, stripped, token_of
@@ -355,3 +357,61 @@ def test_refusals_say_the_same_to_everybody(provider: Provider, app: App) -> Non
         query(provider, "UPDATE failures SET count = ?", MOST_FAILURES)
         texts.append(stripped(guess(browser)).split("<time")[0])
     assert len(texts[0]) == len(texts[1])
+
+
+def test_rl_08_nobody_on_a_known_device_waits_for_others_behind_the_same_address(provider: Provider, app: App) -> None:
+    """The attacker sits behind the same gateway as a whole office, and uses up what its address may try."""
+    own = signed_in_device(app, provider)
+    stranger = at_password(app, provider)
+    guess(stranger)
+    query(provider, "UPDATE counters SET full_at = full_at + 100000000000")
+    back_to = at_password(app, provider, NOBODY)
+    assert guess(back_to).status_code == 429
+    guess(own, PASSWORD)
+    assert step_of(own) == "consent"
+
+
+TRUSTED = [ip_network(each) for each in ("127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8")]
+THEIRS, SPOOFED = "203.0.113.7", "198.51.100.9"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "found"),
+    [
+        ("127.0.0.1", [THEIRS], THEIRS),
+        ("127.0.0.1", [f"{SPOOFED}, {THEIRS}"], THEIRS),
+        ("127.0.0.1", [SPOOFED, THEIRS], THEIRS),
+        ("127.0.0.1", [f"{SPOOFED},{THEIRS}, 10.1.2.3"], THEIRS),
+        ("127.0.0.1", [f"{THEIRS}:4711"], THEIRS),
+        ("127.0.0.1", [f"::ffff:{THEIRS}"], THEIRS),
+        ("::ffff:127.0.0.1", [THEIRS], THEIRS),
+        ("::1", ["[2001:db8::7]:443"], "2001:db8::7"),
+        ("::1", ["2001:db8::7%eth0"], "2001:db8::7"),
+        ("127.0.0.1", [f"{THEIRS}, unknown"], "127.0.0.1"),
+        ("127.0.0.1", [f"{THEIRS}, \x1b[31m"], "127.0.0.1"),
+        ("127.0.0.1", [f"{THEIRS},"], "127.0.0.1"),
+        ("127.0.0.1", ["127.1"], "127.0.0.1"),
+        ("127.0.0.1", ["0177.0.0.1"], "127.0.0.1"),
+        ("127.0.0.1", [], "127.0.0.1"),
+        ("127.0.0.1", ["10.1.2.3"], "10.1.2.3"),
+        (SPOOFED, [THEIRS], SPOOFED),
+    ],
+)
+def test_rl_05_the_address_is_the_last_one_that_is_no_proxys(peer: str, forwarded: list[str], found: str) -> None:
+    """The attacker writes addresses into X-Forwarded-For, so that he is another one with each guess."""
+    assert client_address(peer, forwarded, TRUSTED) == found
+
+
+def test_rl_05_behind_a_trusted_proxy_each_address_is_counted_for_itself(tmp_path: Path) -> None:
+    """The attacker makes all the others behind the proxy wait, or hides among them."""
+    with running(tmp_path, failures_per_address="5", trusted_proxies="127.0.0.1") as provider:
+        provider.create_user()
+        app = App(provider.create_client())
+        attacker, other = at_password(app, provider), at_password(app, provider)
+        for number in range(5):
+            attacker.http.headers["X-Forwarded-For"] = f"192.0.2.{number}, {SPOOFED}"
+            assert guess(attacker).status_code == 200
+        assert guess(attacker, PASSWORD).status_code == 429
+        other.http.headers["X-Forwarded-For"] = THEIRS
+        guess(other, PASSWORD)
+        assert step_of(other) == "consent"
