@@ -31,7 +31,10 @@ CALLBACK = "https://app.example.com/callback"
 CHEAP_PASSWORDS = {
     "IDP_PASSWORD_MEMORY_KIB": "8192",
     "IDP_PASSWORD_TIME_COST": "1",
+    # nor for one another's mistakes; tests of guessing set them as an installation has them
     "IDP_FAILURES_PER_ADDRESS": "100000",
+    "IDP_FAILURES_BEFORE_WAIT": "99",
+    "IDP_FAILURES_BEFORE_LOCK": "99",
 }
 
 

@@ -39,8 +39,14 @@ def account(free: int) -> Pace:
     return Pace(free, timedelta(minutes=1), last=MOST_FAILURES)
 
 
-ADDRESS = Pace(9, timedelta(seconds=5))  # with one account
-DEVICE = Pace(9, timedelta(seconds=5), last=20)  # beyond that it is a stranger
+def address(free: int) -> Pace:
+    """With one account."""
+    return Pace(free, timedelta(seconds=5))
+
+
+def device(free: int) -> Pace:
+    """Beyond the last one it is a stranger."""
+    return Pace(free, timedelta(seconds=5), last=free + 11)
 
 
 def wait(pace: Pace, failures: Failures | None, now: datetime) -> timedelta:

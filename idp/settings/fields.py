@@ -169,6 +169,13 @@ class Settings(BaseSettings):
         timedelta(minutes=5),
         description="How long ago people may have proved who they are to change how they sign in; 1m to 20m.",
     )
+    failures_before_wait: int = Field(
+        9,
+        ge=3,
+        le=99,
+        description="Wrong passwords in a row of one address, or of a known device, for one account that cost nothing; "
+        "then 5 seconds, doubled each time, up to 15 minutes.",
+    )
     failures_before_lock: int = Field(
         20,
         ge=5,

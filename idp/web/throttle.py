@@ -70,13 +70,13 @@ async def tries(connection: Connection, guess: Guess) -> Tries:
     """On a device that its person signed in with they count for that device alone, until there were too many."""
     services = guess.services
     if guess.on_known_device:
-        paces = {guess.key(guess.browser): throttling.DEVICE}
+        paces = {guess.key(guess.browser): throttling.device(services.settings.failures_before_wait)}
         here = Tries(paces, await failures.find(connection, list(paces)))
         if here.left(services.clock()) != NOTHING_HELPS:
             return here
     paces = {
         guess.key(): throttling.account(services.settings.failures_before_lock),
-        guess.key(_network(guess.request)): throttling.ADDRESS,
+        guess.key(_network(guess.request)): throttling.address(services.settings.failures_before_wait),
     }
     return Tries(paces, await failures.find(connection, list(paces)))
 

@@ -40,7 +40,7 @@ def check(page: Page) -> None:
     assert "RAN" not in page.title().split("'")[0]
     assert page.evaluate("document.title !== 'RAN'")
     scripts = page.locator("script").evaluate_all("all => all.map((each) => new URL(each.src).pathname)")
-    assert scripts in (["/static/idp.js"], ["/static/idp.js", "/static/passkey.js"])
+    assert scripts in (["/static/idp.js"], ["/static/idp.js", "/static/passkey.js"], ["/static/form_post.js"])
     assert page.locator("iframe, object, embed, img").count() == 0
     assert page.url.startswith("http://localhost:")
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idp.factors.throttling import ADDRESS, DEVICE, LONGEST, NOTHING_HELPS, Failures, Limit, account, in_words, wait
+from idp.factors.throttling import LONGEST, NOTHING_HELPS, Failures, Limit, account, address, device, in_words, wait
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -15,7 +15,7 @@ SECOND = timedelta(seconds=1)
     [(0, 0), (9, 0), (10, 5), (11, 10), (12, 20), (13, 40), (16, 320), (17, 640), (18, 900), (999, 900)],
 )
 def test_an_address_waits_twice_as_long_each_time(count: int, seconds: int) -> None:
-    assert wait(ADDRESS, Failures(count, NOW), NOW) == seconds * SECOND
+    assert wait(address(9), Failures(count, NOW), NOW) == seconds * SECOND
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_an_account_is_slowed_down_and_then_locked(count: int, left: timedelta) 
 
 def test_a_wait_passes() -> None:
     failures = Failures(11, NOW)
-    assert wait(ADDRESS, failures, NOW + 4 * SECOND) == 6 * SECOND
-    assert wait(ADDRESS, failures, NOW + 10 * SECOND) == timedelta(0)
-    assert wait(DEVICE, Failures(20, NOW), NOW + timedelta(days=999)) == NOTHING_HELPS
+    assert wait(address(9), failures, NOW + 4 * SECOND) == 6 * SECOND
+    assert wait(address(9), failures, NOW + 10 * SECOND) == timedelta(0)
+    assert wait(device(9), Failures(20, NOW), NOW + timedelta(days=999)) == NOTHING_HELPS
 
 
 def test_nobody_waits_without_failures() -> None:
-    assert wait(ADDRESS, None, NOW) == timedelta(0)
+    assert wait(address(9), None, NOW) == timedelta(0)
 
 
 @pytest.mark.parametrize(

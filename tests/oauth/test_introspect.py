@@ -44,7 +44,7 @@ def test_an_access_token_that_counts_is_described_to_its_client(app: App, ana: B
         "active": True,
         "token_type": "Bearer",
         **{name: claims[name] for name in ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti")},
-        **{name: claims[name] for name in ("auth_time", "acr")},
+        **{name: claims[name] for name in ("auth_time", "acr", "amr")},
     }
 
 

@@ -38,7 +38,7 @@ SQL = (
     "$$;TRUNCATE grants CASCADE;$$ :id ?1 $1 %(id)s",
 )
 # What may grow: every request is recorded, begins a sign-in, or is kept to be read again.
-GROWING = {"audit", "attempts", "handles", "refusals"}
+GROWING = {"audit", "attempts", "handles", "refusals", "failures", "counters"}
 AUTHORIZE = (
     *("client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "prompt", "max_age"),
     *("code_challenge", "code_challenge_method", "login_hint", "ui_locales", "id_token_hint", "claims", "resource"),

@@ -92,7 +92,7 @@ def test_an_id_token_of_this_session_signs_out_at_once(
     assert count(provider, LIVE, sid) == 0
     assert count(provider, EVENTS, sid, client["client_id"]) == 1
     cleared = [header for header in answer.headers.get_list("set-cookie") if "Max-Age=0" in header]
-    assert {header.partition("_")[2].partition("_")[0] for header in cleared} == {"session", "account"}
+    assert {header.partition("_")[2].partition("_")[0] for header in cleared} == {"session", "strict", "account"}
     assert not is_signed_in(browser)
     browser.open(authorize_url(client, pkce().challenge))
     assert step_of(browser) == "identify"

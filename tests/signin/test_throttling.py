@@ -23,7 +23,9 @@ NOBODY = "nobody@example.test"
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with running(tmp_path_factory.mktemp("throttle"), failures_before_lock=str(LOCK)) as provider:
+    with running(
+        tmp_path_factory.mktemp("throttle"), failures_before_wait=str(FREE), failures_before_lock=str(LOCK)
+    ) as provider:
         provider.create_user()
         yield provider
 
@@ -271,7 +273,9 @@ def test_rl_07_of_two_hundred_guesses_at_once_no_more_are_looked_at_than_may_be(
     """The attacker sends all guesses in one burst, before the first of them is counted."""
     url = request.getfixturevalue("postgres_database") if kind == "postgres" else ""
     workers = 2
-    with installed(tmp_path, url, workers=str(workers), password_queue="1000") as provider:
+    with installed(
+        tmp_path, url, workers=str(workers), password_queue="1000", failures_before_wait=str(FREE)
+    ) as provider:
         provider.start()
         provider.create_user()
         browser = at_password(App(provider.create_client()), provider)
