@@ -43,7 +43,9 @@ async def change(asking: Asking, form: Params) -> Response:
     async with services.database.transaction() as transaction:
         if not await changes.locked(transaction, asking):
             return to(own.confirm(asking.page))
-        if not await _store(transaction, asking, stored, encoded):
+        user_id, data = asking.session.user_id, {"hash": encoded}
+        factor = credentials.PASSWORD
+        if not await credentials.put(transaction, services.sealer, user_id, factor, stored, data, asking.now):
             return asking.tell(asking.page, WRONG, _MEANWHILE)
         await changes.record(transaction, asking, Event.USER_PASSWORD_SET, credentials.PASSWORD)
         if form.get("elsewhere") == "end":
@@ -87,14 +89,6 @@ async def _stands_alone(asking: Asking) -> bool:
 async def _about(asking: Asking) -> tuple[str, ...]:
     person = await users.find(asking.services.database, asking.session.user_id)
     return () if person is None else new_passwords.about(person.email, person.claims)
-
-
-async def _store(transaction: Transaction, asking: Asking, stored: StoredFactor | None, encoded: str) -> bool:
-    """False where somebody else was faster."""
-    sealer, user_id, data = asking.services.sealer, asking.session.user_id, {"hash": encoded}
-    if stored is None:
-        return await credentials.add(transaction, sealer, user_id, credentials.PASSWORD, data, asking.now)
-    return await credentials.replace(transaction, sealer, stored, data, asking.now)
 
 
 async def _end_elsewhere(transaction: Transaction, asking: Asking) -> None:

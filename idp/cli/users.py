@@ -169,9 +169,8 @@ async def _replace_password(services: Services, person: Person, encoded: str) ->
     async with services.database.transaction() as transaction:
         transaction.durable()
         stored = await credentials.find(transaction, services.sealer, person.id, credentials.PASSWORD)
-        if stored is None:
-            await credentials.add(transaction, services.sealer, person.id, credentials.PASSWORD, data, now)
-        elif not await credentials.replace(transaction, services.sealer, stored, data, now):
+        factor = credentials.PASSWORD
+        if not await credentials.put(transaction, services.sealer, person.id, factor, stored, data, now):
             fail("Somebody else changed the password at the same moment.")
         await _end_access(transaction, person, "password set", services)
         await _record_event(transaction, services, Event.USER_PASSWORD_SET, person.id)

@@ -79,6 +79,7 @@ async def _end_access(transaction: Transaction, interaction: Interaction, person
     transaction.durable()
     await sessions.end_all_of(transaction, person.id, now)
     await grants.end_of_user(transaction, person.id, "password replaced", now)
+    await users.disown_devices(transaction, person.id, now)
     await audit.record(
         transaction,
         services,

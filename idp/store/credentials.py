@@ -198,6 +198,21 @@ async def replace(
     return await transaction.run(_REPLACE, of=stored.id, before=stored.version, new_data=sealed, now=now) == 1
 
 
+async def put(
+    transaction: Transaction,
+    sealer: Sealer,
+    user_id: str,
+    factor: str,
+    stored: StoredFactor | None,
+    data: dict[str, Any],
+    now: datetime,
+) -> bool:
+    """A factor that a person has once, in the place of what was `stored`. False where somebody else was faster."""
+    if stored is None:
+        return await add(transaction, sealer, user_id, factor, data, now)
+    return await replace(transaction, sealer, stored, data, now)
+
+
 def _single(user_id: str, factor: str) -> str:
     """The look-up value of a factor that a person can have once."""
     return f"{factor}:{user_id}"

@@ -12,7 +12,7 @@ from idp.store.tables import FailureRow, table_of
 _FAILURES = table_of(FailureRow)
 _FIND = Statement(
     Effect.READ,
-    select(_FAILURES).where(_FAILURES.c.key.in_([bindparam("first"), bindparam("second"), bindparam("third")])),
+    select(_FAILURES).where(_FAILURES.c.key.in_([bindparam("first"), bindparam("second")])),
 )
 _COUNT = Statement(
     Effect.COUNT,
@@ -30,9 +30,8 @@ _FORGET = Statement(Effect.COUNT, delete(_FAILURES).where(_FAILURES.c.key == bin
 
 
 async def find(connection: Connection, keys: Sequence[str]) -> dict[str, Failures]:
-    """Those that there are, of at most three keys."""
-    first, second, third = (*keys, "", "")[:3]
-    rows = await connection.all(_FIND, first=first, second=second, third=third)
+    """Those that there are, of one key or two."""
+    rows = await connection.all(_FIND, first=keys[0], second=keys[-1])
     return {row.key: Failures(row.count, row.newest) for row in rows}
 
 

@@ -29,25 +29,21 @@ _PREFIX = "idp:limit:"
 _FIND = Statement(Effect.READ, select(_COUNTERS.c.full_at).where(_COUNTERS.c.key == bindparam("of")))
 
 
-def _upsert(insert: Any, *, conditional: bool) -> Any:  # what a dialect's insert is has no type of its own
+def _spend(insert: Any) -> Any:  # what a dialect's insert is has no type of its own
     before, now = _COUNTERS.c.full_at, bindparam("now", type_=_COUNTERS.c.full_at.type)
     after = case((before > now, before), else_=now) + bindparam("cost", type_=_COUNTERS.c.full_at.type)
-    fits = after <= bindparam("most", type_=_COUNTERS.c.full_at.type) if conditional else None
     row = insert(_COUNTERS).values(key=bindparam("key"), full_at=bindparam("first"))
-    return row.on_conflict_do_update(index_elements=["key"], set_={"full_at": after}, where=fits)
+    return row.on_conflict_do_update(index_elements=["key"], set_={"full_at": after})
 
 
-_SPEND = Statement(Effect.COUNT, lambda insert: _upsert(insert, conditional=False))
-_TAKE = Statement(Effect.COUNT, lambda insert: _upsert(insert, conditional=True).returning(_COUNTERS.c.full_at))
+_SPEND = Statement(Effect.COUNT, _spend)
 
-# KEYS[1]; now, cost, and most in ms. What is no number, because somebody wrote it, counts as nothing.
+# KEYS[1]; now and cost in ms. What is no number, because somebody wrote it, counts as nothing.
 _SCRIPT = """
-local now, cost, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local now, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
 local found = redis.call('GET', KEYS[1])
 local after = math.max(tonumber(found or '') or 0, now) + cost
-if most > 0 and after > most then return 0 end
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', after - now)
-return 1
 """
 
 
@@ -60,11 +56,7 @@ class Volatile(ABC):
 
     @abstractmethod
     async def spend(self, key: str, limit: Limit, now: datetime) -> None:
-        """One more, also where it is over the limit: the wait grows with it."""
-
-    @abstractmethod
-    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
-        """One more if it is within the limit; of several at once no more than there may be."""
+        """One more, also where it is over the limit: the wait grows with it, so that a burst is paid for afterwards."""
 
     async def close(self) -> None:
         return
@@ -84,14 +76,6 @@ class InDatabase(Volatile):
         at = milliseconds(now)
         await self._database.run(_SPEND, key=key, first=at + limit.cost, now=at, cost=limit.cost)
 
-    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
-        at = milliseconds(now)
-        async with self._database.transaction() as transaction:
-            row = await transaction.one(
-                _TAKE, key=key, first=at + limit.cost, now=at, cost=limit.cost, most=at + limit.window
-            )
-        return row is not None
-
 
 class InMemory(Volatile):
     """Of one worker: what limits while Redis cannot be asked."""
@@ -106,12 +90,6 @@ class InMemory(Volatile):
         self._full_at[key] = max(self._full_at.pop(key, 0), milliseconds(now)) + limit.cost
         if len(self._full_at) > _KEPT:
             self._full_at.popitem(last=False)
-
-    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
-        fits = not await self.left(key, limit, now)
-        if fits:
-            await self.spend(key, limit, now)
-        return fits
 
 
 class InRedis(Volatile):
@@ -133,18 +111,11 @@ class InRedis(Volatile):
 
     async def spend(self, key: str, limit: Limit, now: datetime) -> None:
         await self._stand_in.spend(key, _tighter(limit), now)
-        await self._ask(lambda: self._run(key, limit, now, most=0), now)
-
-    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
-        most = milliseconds(now) + limit.window
-        taken = await self._ask(lambda: self._run(key, limit, now, most), now)
-        return await self._stand_in.take(key, _tighter(limit), now) if taken is _NO_ANSWER else taken == 1
+        spent = (_SCRIPT, 1, _PREFIX + key, milliseconds(now), limit.cost)
+        await self._ask(lambda: self._client.eval(*spent), now)
 
     async def close(self) -> None:
         await self._client.aclose()
-
-    async def _run(self, key: str, limit: Limit, now: datetime, most: int) -> int:
-        return int(await self._client.eval(_SCRIPT, 1, _PREFIX + key, milliseconds(now), limit.cost, most))
 
     async def _begin(self) -> None:
         """Once: of several who ask a cluster for its nodes at the same time, each closes the others' connections."""

@@ -41,12 +41,17 @@ def read(headers: Headers, settings: Settings, purpose: str) -> str | None:
 def write(response: Response, settings: Settings, purpose: str, value: str, lifetime: timedelta | None = None) -> None:
     age = "" if lifetime is None else f"; Max-Age={int(lifetime.total_seconds())}"
     secure = "; Secure" if settings.secure else ""
-    same_site = "strict" if purpose == STRICT else "lax"
     response.headers.append(
-        "set-cookie", f"{name(settings, purpose)}={value}; HttpOnly{age}; Path=/; SameSite={same_site}{secure}"
+        "set-cookie",
+        f"{name(settings, purpose)}={value}; HttpOnly{age}; Path=/; SameSite={_same_site(purpose)}{secure}",
     )
 
 
 def clear(response: Response, settings: Settings, purpose: str) -> None:
-    same_site: Literal["strict", "lax"] = "strict" if purpose == STRICT else "lax"
-    response.delete_cookie(name(settings, purpose), path="/", secure=settings.secure, httponly=True, samesite=same_site)
+    response.delete_cookie(
+        name(settings, purpose), path="/", secure=settings.secure, httponly=True, samesite=_same_site(purpose)
+    )
+
+
+def _same_site(purpose: str) -> Literal["strict", "lax"]:
+    return "strict" if purpose == STRICT else "lax"

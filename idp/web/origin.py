@@ -19,6 +19,15 @@ def origin_of(request: Request) -> Origin:
     return Origin(reference_of(request), peer)
 
 
+def network_of(request: Request) -> str:
+    """An IPv4 address, or the 64 bits that name an IPv6 network: who has one address of it has them all."""
+    text = origin_of(request).address or ""
+    address = _address(text)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return text if address is None else str(address)
+
+
 def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[IPv4Network | IPv6Network]) -> str:
     """The nearest address that is no trusted proxy's: each of them says at the end of X-Forwarded-For who came to it.
 

@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +19,7 @@ from idp.store import failures
 from idp.store.db import Connection, Runner, Transaction
 from idp.store.users import Person, canonical
 from idp.web import devices, problems
-from idp.web.origin import origin_of
+from idp.web.origin import network_of, origin_of
 from idp.web.refusals import refused_page
 
 PASSWORD, CODE = "password", "code"  # counted apart
@@ -40,7 +40,7 @@ class Guess:
     name: str
     person: Person | None
 
-    @property
+    @cached_property
     def on_known_device(self) -> bool:
         return devices.known(self.request, self.services, self.browser, self.person, self.services.clock())
 
@@ -76,7 +76,7 @@ async def tries(connection: Connection, guess: Guess) -> Tries:
             return here
     paces = {
         guess.key(): throttling.account(services.settings.failures_before_lock),
-        guess.key(_network(guess.request)): throttling.address(services.settings.failures_before_wait),
+        guess.key(network_of(guess.request)): throttling.address(services.settings.failures_before_wait),
     }
     return Tries(paces, await failures.find(connection, list(paces)))
 
@@ -139,20 +139,8 @@ def _key(services: Services, kind: str, name: str, where: str) -> str:
 
 
 def _address_key(request: Request, services: Services) -> str:
-    return _key(services, "address", "", _network(request))
+    return _key(services, "address", "", network_of(request))
 
 
 def _address_limit(services: Services) -> Limit:
     return Limit(services.settings.failures_per_address, _EVERY)
-
-
-def _network(request: Request) -> str:
-    """An IPv4 address, or the 64 bits that name an IPv6 network: who has one address of it has them all."""
-    address = origin_of(request).address or ""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)

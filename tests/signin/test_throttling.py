@@ -1,5 +1,6 @@
 """Guessing is slow for the guesser, and costs the person whose account it is nothing."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -102,7 +103,7 @@ def test_rl_01_after_a_few_wrong_passwords_even_the_right_one_has_to_wait(provid
     answer = guess(browser, PASSWORD)
     assert (answer.status_code, heading_of(answer)) == (429, "Too many tries")
     assert 1 <= int(answer.headers["retry-after"]) <= 5
-    assert "Wait 5 seconds, then try again." in answer.text or "seconds, then try again." in answer.text
+    assert re.search(r"Wait [1-5] seconds?, then try again\.", answer.text)
     assert "<script" not in answer.text.partition("</head>")[2]
     wait(provider, timedelta(seconds=5))
     back(browser)
@@ -143,8 +144,9 @@ def test_rl_01_a_hundred_in_a_row_lock_the_account_for_strangers_until_it_is_unl
     assert (answer.status_code, heading_of(answer)) == (429, "This account is locked")
     provider.cli("user", "unlock", EMAIL)
     assert events(provider, "account.unlocked") == 1
-    query(provider, "DELETE FROM failures")  # those of this address, which hold it up still
-    guess(at_password(app, provider), PASSWORD)
+    browser = at_password(app, provider)
+    guess(browser, PASSWORD)
+    assert step_of(browser) == "consent"
 
 
 def test_rl_08_strangers_lock_nobody_out_of_a_device_that_they_signed_in_with(provider: Provider, app: App) -> None:
@@ -215,7 +217,9 @@ def test_en_03_an_unknown_person_is_slowed_down_and_locked_in_the_same_words(pro
         query(provider, "UPDATE failures SET count = ?", MOST_FAILURES)
         back(browser)
         locked = guess(browser)
-        answers.append([(each.status_code, heading_of(each), each.headers["retry-after"]) for each in (slowed, locked)])
+        assert 1 <= int(slowed.headers["retry-after"]) <= 5
+        told = (locked.headers["retry-after"], len(stripped(locked)))
+        answers.append([*((each.status_code, heading_of(each)) for each in (slowed, locked)), told])
         assert count(provider, "SELECT count(*) FROM failures") == 2
     assert answers[0] == answers[1]
 
@@ -291,7 +295,7 @@ def test_rl_07_of_two_hundred_guesses_at_once_no_more_are_looked_at_than_may_be(
         with ThreadPoolExecutor(50) as pool:
             statuses = list(pool.map(send, range(200)))
         assert set(statuses) <= {303, 429, 503}
-        assert statuses.count(303) <= FREE + 1 + workers
+        assert FREE + 1 <= statuses.count(303) <= FREE + 1 + workers
 
 
 def with_code(app: App, provider: Provider) -> tuple[Browser, Device, list[str]]:
@@ -351,16 +355,6 @@ def test_the_password_on_the_account_page_is_counted_too(provider: Provider, app
     for _ in range(FREE + 1):
         assert browser.submit(current="wrong", password="seven bright green umbrellas").status_code == 200
     assert browser.submit(current=PASSWORD, password="seven bright green umbrellas").status_code == 429
-
-
-def test_refusals_say_the_same_to_everybody(provider: Provider, app: App) -> None:
-    texts = []
-    for name in (EMAIL, NOBODY):
-        browser = at_password(app, provider, name)
-        guess_wrong(browser, FREE + 1)
-        query(provider, "UPDATE failures SET count = ?", MOST_FAILURES)
-        texts.append(stripped(guess(browser)).split("<time")[0])
-    assert len(texts[0]) == len(texts[1])
 
 
 def test_rl_08_nobody_on_a_known_device_waits_for_others_behind_the_same_address(provider: Provider, app: App) -> None:

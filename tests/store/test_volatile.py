@@ -37,35 +37,21 @@ def key_of(request: pytest.FixtureRequest) -> str:
     return str(request.node.name)
 
 
-async def test_a_limit_is_taken_until_it_is_used_up_and_comes_back(
-    volatile: Volatile, request: pytest.FixtureRequest
-) -> None:
+async def test_a_limit_is_used_up_and_comes_back(volatile: Volatile, request: pytest.FixtureRequest) -> None:
     key = key_of(request)
-    assert await volatile.left(key, LIMIT, NOW) == timedelta(0)
-    assert [await volatile.take(key, LIMIT, NOW) for _ in range(6)] == [True] * 4 + [False] * 2
+    for _ in range(LIMIT.burst):
+        assert await volatile.left(key, LIMIT, NOW) == timedelta(0)
+        await volatile.spend(key, LIMIT, NOW)
     assert await volatile.left(key, LIMIT, NOW) == 10 * SECOND
     assert await volatile.left(key, LIMIT, NOW + 10 * SECOND) == timedelta(0)
-    assert await volatile.take(key, LIMIT, NOW + 10 * SECOND)
-    assert not await volatile.take(key, LIMIT, NOW + 10 * SECOND)
     assert await volatile.left(f"{key} other", LIMIT, NOW) == timedelta(0)
 
 
-async def test_what_is_spent_beyond_a_limit_has_to_be_waited_for(
-    volatile: Volatile, request: pytest.FixtureRequest
-) -> None:
+async def test_rl_07_of_fifty_at_once_each_is_counted(volatile: Volatile, request: pytest.FixtureRequest) -> None:
+    """The attacker fails at the same moment everywhere, so that each failure overwrites the others."""
     key = key_of(request)
-    for _ in range(7):
-        await volatile.spend(key, LIMIT, NOW)
-    assert await volatile.left(key, LIMIT, NOW) == 40 * SECOND
-
-
-async def test_rl_07_of_fifty_at_once_no_more_are_taken_than_there_are(
-    volatile: Volatile, request: pytest.FixtureRequest
-) -> None:
-    """The attacker sends everything at the same moment, so that each request finds the limit whole."""
-    key = key_of(request)
-    taken = await asyncio.gather(*(volatile.take(key, LIMIT, NOW) for _ in range(50)))
-    assert sum(taken) == LIMIT.burst
+    await asyncio.gather(*(volatile.spend(key, LIMIT, NOW) for _ in range(50)))
+    assert await volatile.left(key, LIMIT, NOW) == (50 - LIMIT.burst + 1) * LIMIT.every
 
 
 async def test_re_14_what_somebody_else_wrote_into_redis_counts_as_nothing(redis_url: str, world: World) -> None:
@@ -74,7 +60,6 @@ async def test_re_14_what_somebody_else_wrote_into_redis_counts_as_nothing(redis
     for rubbish in (b"\xff\x00", b"", b"nan", b"1e400", b"-5", b"9" * 40):
         await client.set("idp:limit:poisoned", rubbish)
         await volatile.left("poisoned", LIMIT, NOW)
-        await volatile.take("poisoned", LIMIT, NOW)
         await volatile.spend("poisoned", LIMIT, NOW)
     await client.aclose()
     await volatile.close()
@@ -87,17 +72,20 @@ async def test_re_09_without_redis_each_worker_limits_by_itself_and_tighter(
     """The attacker takes Redis away, or makes it slow, so that nobody counts what he tries."""
     with running_redis(tmp_path) as (port, server):
         volatile = volatile_of(f"redis://127.0.0.1:{port}", world.database)
-        assert await volatile.take("a", LIMIT, NOW)
+        await volatile.spend("a", LIMIT, NOW)
+        assert await volatile.left("a", LIMIT, NOW) == timedelta(0)
         server.send_signal(signal.SIGSTOP if how == "hanging" else signal.SIGKILL)
         if how == "gone":
             server.wait()
         began = time.monotonic()
-        taken = [await volatile.take("a", LIMIT, NOW) for _ in range(20)]
-        assert sum(taken) == LIMIT.burst // 4
+        for _ in range(20):
+            await volatile.spend("a", LIMIT, NOW)
+        assert await volatile.left("a", LIMIT, NOW) == 21 * LIMIT.every  # what came before counts, too
+        await volatile.spend("b", LIMIT, NOW)
+        assert await volatile.left("b", LIMIT, NOW) == LIMIT.every  # a quarter of four is one
         assert time.monotonic() - began < 5  # it is waited for once, and not by each
-        assert await volatile.left("a", LIMIT, NOW) > timedelta(0)
         if how == "hanging":
             server.send_signal(signal.SIGCONT)
-            assert await volatile.take("b", LIMIT, NOW + LATER)
-            assert sum([await volatile.take("b", LIMIT, NOW + LATER) for _ in range(20)]) == LIMIT.burst - 1
+            await volatile.spend("c", LIMIT, NOW + LATER)
+            assert await volatile.left("c", LIMIT, NOW + LATER) == timedelta(0)  # all four again
         await volatile.close()
