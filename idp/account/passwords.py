@@ -69,7 +69,7 @@ async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Re
         async with services.database.transaction() as transaction:
             await throttle.failed(transaction, guess, tried)
             await changes.record(transaction, asking, Event.PASSWORD_NOT_CHANGED, credentials.PASSWORD)
-    await throttle.address_failed(request, services)
+    await throttle.address_failed(guess)
     return asking.tell(asking.page, WRONG, _NOT_RIGHT)
 
 

@@ -93,7 +93,7 @@ async def _refuse(interaction: Interaction, guess: Guess, tried: Tries) -> Respo
         )
         await throttle.failed(transaction, guess, tried)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
-    await throttle.address_failed(interaction.request, services)
+    await throttle.address_failed(guess)
     return dispatcher.proceed(interaction, code)
 
 

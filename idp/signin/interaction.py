@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -29,6 +30,7 @@ from idp.web import answers, own
 MAX_USERNAME = 320
 PATIENCE = timedelta(minutes=5)
 MAX_URL_PART = 7000  # proxies take lines of 8 KB
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Interaction:
 
     `signed_in` are the sessions of this browser, and `session` the one of them that it is about. `put_off`: the person
     would rather set up a second factor another time. `offers_passkey`: the browser can make a passkey, and its person
-    was not asked lately whether they want one.
+    was not asked lately whether they want one. `enrolled` is what they have set up, where this transaction knows it.
     """
 
     request: Request
@@ -51,6 +53,7 @@ class Interaction:
     session: SignedIn | None
     put_off: bool = False
     offers_passkey: bool = False
+    enrolled: frozenset[str] | None = None
 
     @property
     def url(self) -> str:
@@ -64,12 +67,12 @@ class Interaction:
     @property
     def required_from(self) -> datetime | None:
         """Since when, or from when on, the policy asks this person for two factors; None where it never does."""
-        settings, client, always = self.services.settings, self.client, datetime.min.replace(tzinfo=UTC)
+        settings, client = self.services.settings, self.client
         policies = (
             (settings.second_factor, settings.second_factor_from),
             (client.second_factor, client.second_factor_from),
         )
-        return min((since or always for rule, since in policies if rule == REQUIRED), default=None)
+        return min((since or _ALWAYS for rule, since in policies if rule == REQUIRED), default=None)
 
     @property
     def proving(self) -> str | None:
@@ -90,29 +93,31 @@ class Interaction:
         allowed: frozenset[str] = frozenset()
         if self.session is not None:
             allowed = await consents.find(connection, self.session.user_id, self.client.client_id)
+        two_factors = self._two_factors
         return Progress(
             identified=bool(self.attempt.username),
             selectable=accounts.selectable(self.signed_in, self.session, self.attempt, self.asked),
             session_user=self.session.user_id if self.session else None,
             auth_time=self.session.authentication.auth_time if self.session else None,
             proving=self.attempt.person,
-            two_factors=self._two_factors,
-            has_second=not self._two_factors and await self._has_second(connection),
+            two_factors=two_factors,
+            has_second=not two_factors and await self._has_second(connection),
             leaked=any(proof.leaked for proof in self.attempt.proofs),
             offered=self.offers_passkey and self._began_with_password,
             allowed=allowed,
             consented_by=self.attempt.consented_by,
         )
 
-    @property
+    @cached_property
     def demand(self) -> Demand:
-        is_due = self.required_from is not None and self.required_from <= self.services.clock()
+        since = self.required_from
+        is_due = since is not None and since <= self.services.clock()
         return Demand(
             subject=self.asked.subject,
             scope=frozenset(self.asked.scope),
             fresh_since=self._fresh_since,
             two_factors=self.asked.asks_for_two_factors or is_due,
-            announced=self.required_from is not None and not is_due and not self.put_off,
+            announced=since is not None and not is_due and not self.put_off,
             ask_consent=CONSENT in self.asked.prompt,
         )
 
@@ -146,7 +151,9 @@ class Interaction:
     async def _has_second(self, connection: Connection) -> bool:
         if self.proving is None:
             return False
-        enrolled = await credentials.enrolled(connection, self.proving)
+        enrolled = self.enrolled
+        if enrolled is None:
+            enrolled = await credentials.enrolled(connection, self.proving)
         usable = self.demand.two_factors and not enrolled.isdisjoint(SECOND)
         return usable or evidence.asks_for_second(enrolled)
 

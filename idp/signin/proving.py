@@ -50,14 +50,15 @@ async def proved(
     """
     proof = _authentication(proofs, basis)
     attempt = replace(_went_on(interaction, person), person=person.id, proofs=proofs, session_id=None)
-    kept = replace(interaction, attempt=attempt, session=None)
+    enrolled = await credentials.enrolled(transaction, person.id)
+    kept = replace(interaction, attempt=attempt, session=None, enrolled=enrolled)
     enough = await kept.missing(transaction, proof) is None
     await _record(transaction, interaction, person, proofs[-1].factor, proof, enough=enough)
     if not enough:
         return await _remember(transaction, kept)
     session = await _begin_session(transaction, interaction, person, proof, now)
     attempt = replace(attempt, session_id=session.sid, person=None, proofs=())
-    interaction = replace(interaction, attempt=attempt, session=session)
+    interaction = replace(kept, attempt=attempt, session=session)
     return Proved(interaction, session, await dispatcher.settle(transaction, interaction))
 
 

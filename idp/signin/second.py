@@ -61,7 +61,7 @@ async def factor(interaction: Interaction, form: Params) -> Response:
             await throttle.succeeded(transaction, tried)
             return proving.answered(await added(transaction, interaction, person, Proof(method, now)))
         response = await _miss(transaction, interaction, guess, tried, method)
-    await throttle.address_failed(interaction.request, services)
+    await throttle.address_failed(guess)
     return response
 
 

@@ -44,6 +44,10 @@ class Guess:
     def on_known_device(self) -> bool:
         return devices.known(self.request, self.services, self.browser, self.person, self.services.clock())
 
+    @cached_property
+    def network(self) -> str:
+        return network_of(self.request)
+
     @property
     def turn(self) -> str:
         """Under which guesses are judged one by one."""
@@ -76,7 +80,7 @@ async def tries(connection: Connection, guess: Guess) -> Tries:
             return here
     paces = {
         guess.key(): throttling.account(services.settings.failures_before_lock),
-        guess.key(network_of(guess.request)): throttling.address(services.settings.failures_before_wait),
+        guess.key(guess.network): throttling.address(services.settings.failures_before_wait),
     }
     return Tries(paces, await failures.find(connection, list(paces)))
 
@@ -109,15 +113,16 @@ async def unlock(runner: Runner, services: Services, email: str) -> None:
 
 async def address_left(guess: Guess) -> timedelta:
     """How long this address has to wait, whoever it wants to be; on a known device not at all."""
-    request, services = guess.request, guess.services
+    services = guess.services
     if guess.on_known_device:
         return timedelta(0)
-    return await services.volatile.left(_address_key(request, services), _address_limit(services), services.clock())
+    return await services.volatile.left(_address_key(guess), _address_limit(services), services.clock())
 
 
-async def address_failed(request: Request, services: Services) -> None:
+async def address_failed(guess: Guess) -> None:
     """After the transaction: the counter may be in Redis."""
-    await services.volatile.spend(_address_key(request, services), _address_limit(services), services.clock())
+    services = guess.services
+    await services.volatile.spend(_address_key(guess), _address_limit(services), services.clock())
 
 
 def refused(request: Request, left: timedelta, back: str) -> Response:
@@ -138,8 +143,8 @@ def _key(services: Services, kind: str, name: str, where: str) -> str:
     return hmac.digest(services.sealer.subkey("throttle"), text, hashlib.sha256).hex()
 
 
-def _address_key(request: Request, services: Services) -> str:
-    return _key(services, "address", "", network_of(request))
+def _address_key(guess: Guess) -> str:
+    return _key(guess.services, "address", "", guess.network)
 
 
 def _address_limit(services: Services) -> Limit:
