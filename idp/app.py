@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -88,7 +89,9 @@ async def close_services(services: Services) -> None:
 
 def password_pool(settings: Settings) -> PasswordPool:
     cost = Cost(settings.password_memory_kib, settings.password_time_cost, settings.password_parallelism)
-    return PasswordPool(cost, settings.password_threads, settings.password_queue)
+    # More would hash no faster, and while one holds the interpreter's lock another one would have its core.
+    threads = min(settings.password_threads, len(os.sched_getaffinity(0)))
+    return PasswordPool(cost, threads, settings.password_queue)
 
 
 def create_app(

@@ -1,7 +1,7 @@
 """Passwords are hashed in a small pool of their own, so that a storm of sign-ins cannot stop token traffic.
 
-A bounded number of threads at nice 19, and a bounded queue: memory is bounded, and who comes beyond it is told to
-come back.
+A bounded number of threads at nice 19, and a bounded queue that is fair between addresses: memory is bounded, and who
+comes beyond it is told to come back.
 """
 
 import asyncio
@@ -14,22 +14,21 @@ from typing import Protocol, TypeVar
 
 from idp.factors import password
 from idp.factors.password import Cost
+from idp.fair_queue import FairQueue
 
 T = TypeVar("T")
 
 
-class Overloaded(Exception):
-    """More passwords wait than may; try again soon."""
-
-
 class PasswordHashing(Protocol):
-    """What signing in needs of password hashing."""
+    """What signing in needs of password hashing. `asker` is the address that it is done for."""
 
-    async def hash(self, plain: str) -> str: ...
+    def check(self, asker: str) -> None: ...
 
-    async def verify(self, encoded: str | None, plain: str) -> bool: ...
+    async def hash(self, plain: str, asker: str) -> str: ...
 
-    async def run(self, work: Callable[[], T]) -> T: ...
+    async def verify(self, encoded: str | None, plain: str, asker: str) -> bool: ...
+
+    async def run(self, work: Callable[[], T], asker: str) -> T: ...
 
     def outdated(self, encoded: str) -> bool: ...
 
@@ -41,19 +40,23 @@ class PasswordPool:
 
     def __init__(self, cost: Cost, threads: int, queue: int) -> None:
         self._cost = cost
-        self._places = threads + queue
+        self._queue = FairQueue(threads, queue)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_be_nice)
         self._decoy = password.hash_password(secrets.token_urlsafe(32), cost, secrets.token_bytes(password.SALT_BYTES))
 
-    async def hash(self, plain: str) -> str:
-        salt = secrets.token_bytes(password.SALT_BYTES)
-        return await self.run(lambda: password.hash_password(plain, self._cost, salt))
+    def check(self, asker: str) -> None:
+        """Raises Overloaded where there is no place to wait, before anything else is done in vain."""
+        self._queue.check(asker)
 
-    async def verify(self, encoded: str | None, plain: str) -> bool:
+    async def hash(self, plain: str, asker: str) -> str:
+        salt = secrets.token_bytes(password.SALT_BYTES)
+        return await self.run(lambda: password.hash_password(plain, self._cost, salt), asker)
+
+    async def verify(self, encoded: str | None, plain: str, asker: str) -> bool:
         """Whether it is the password. Every no takes the same work, also where there is no hash or a cheaper one."""
         if password.is_too_long(plain):
             return False
-        right = await self.run(lambda: self._verify(encoded or self._decoy, plain))
+        right = await self.run(lambda: self._verify(encoded or self._decoy, plain), asker)
         return right and encoded is not None
 
     def _verify(self, encoded: str, plain: str) -> bool:
@@ -69,18 +72,12 @@ class PasswordPool:
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], asker: str) -> T:
         """What else takes long about a password, in the same threads. Raises Overloaded."""
-        if self._places <= 0:
-            message = "too many passwords are being checked"
-            raise Overloaded(message)
-        self._places -= 1
+        await self._queue.enter(asker)
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        future.add_done_callback(self._release)
+        future.add_done_callback(lambda _: self._queue.leave())
         return await asyncio.shield(future)
-
-    def _release(self, _: object) -> None:
-        self._places += 1
 
 
 def _be_nice() -> None:

@@ -20,9 +20,9 @@ def least(services: Services, *, alone: bool) -> int:
     return max(settings.password_min_length, settings.password_min_length_alone if stands_alone else 0)
 
 
-async def judge(services: Services, plain: str, about: Sequence[str], *, alone: bool) -> None:
+async def judge(services: Services, plain: str, about: Sequence[str], asker: str, *, alone: bool) -> None:
     """`about` is what anybody knows of the person. Raises UnacceptablePassword, and Overloaded."""
-    await _judge(services, plain, about, alone=alone)
+    await _judge(services, plain, about, asker, alone=alone)
     leaked = await services.breaches.contains(plain)
     if leaked:
         raise UnacceptablePassword(LEAKED)
@@ -31,17 +31,17 @@ async def judge(services: Services, plain: str, about: Sequence[str], *, alone: 
 
 
 async def judge_replacement(
-    services: Services, plain: str, old_hash: str, about: Sequence[str], *, alone: bool
+    services: Services, plain: str, old_hash: str, about: Sequence[str], asker: str, *, alone: bool
 ) -> None:
     """Of a password that others know, for somebody who waits to be let in. Raises as `judge` does.
 
     Where nobody can say whether the new one has leaked it may stand, whatever the setting says: it is better than the
     old one, nobody is kept out by the failure of another service, and the next sign-in asks again.
     """
-    await _judge(services, plain, about, alone=alone)
+    await _judge(services, plain, about, asker, alone=alone)
     if await services.breaches.contains(plain):
         raise UnacceptablePassword(LEAKED)
-    if await services.hashing.verify(old_hash, plain):
+    if await services.hashing.verify(old_hash, plain, asker):
         raise UnacceptablePassword(SAME)
 
 
@@ -54,10 +54,10 @@ async def is_leaked(services: Services, plain: str) -> bool:
     return weakness.is_common(plain) or bool(await services.breaches.contains(plain))
 
 
-async def _judge(services: Services, plain: str, about: Sequence[str], *, alone: bool) -> None:
+async def _judge(services: Services, plain: str, about: Sequence[str], asker: str, *, alone: bool) -> None:
     password.check_new(plain, least(services, alone=alone))
     known = (*about, services.settings.site_name)
-    problem = await services.hashing.run(lambda: weakness.problem_of(plain, known))
+    problem = await services.hashing.run(lambda: weakness.problem_of(plain, known), asker)
     if problem is not None:
         raise UnacceptablePassword(problem)
 

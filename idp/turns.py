@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from idp.hashing import Overloaded
+from idp.fair_queue import Overloaded
 
 MOST_WAITING = 20
 

@@ -9,7 +9,8 @@ import pytest
 
 from idp.factors.password import Cost, UnacceptablePassword
 from idp.factors.weakness import COMMON, EASY
-from idp.hashing import Overloaded, PasswordPool
+from idp.fair_queue import Overloaded
+from idp.hashing import PasswordPool
 from idp.new_passwords import LEAKED, NOT_KNOWN, SAME, about, is_leaked, judge, judge_replacement
 from idp.services import Services
 from tests.oauth.wire import with_services
@@ -47,7 +48,7 @@ def judged(installation: Provider, plain: str, leaks: Leaks, *, alone: bool = Tr
     async def work(services: Services) -> str | None:
         changed = services.settings.model_copy(update=settings)
         try:
-            await judge(replace(services, breaches=leaks, settings=changed), plain, PERSON, alone=alone)
+            await judge(replace(services, breaches=leaks, settings=changed), plain, PERSON, "", alone=alone)
         except UnacceptablePassword as error:
             return str(error)
         return None
@@ -153,9 +154,12 @@ def test_a_replacement_is_judged_but_never_waits_for_another_service(
 ) -> None:
     async def work(services: Services) -> str | None:
         closed = services.settings.model_copy(update={"breach_api_failure": "refuse"})
-        asking, old = replace(services, breaches=Leaks(said), settings=closed), await services.hashing.hash(PASSWORD)
+        asking, old = (
+            replace(services, breaches=Leaks(said), settings=closed),
+            await services.hashing.hash(PASSWORD, ""),
+        )
         try:
-            await judge_replacement(asking, plain, old, PERSON, alone=True)
+            await judge_replacement(asking, plain, old, PERSON, "", alone=True)
         except UnacceptablePassword as error:
             return str(error)
         return None
@@ -169,15 +173,15 @@ def test_pw_12_passwords_are_judged_in_the_threads_in_which_they_are_hashed(inst
     async def work(services: Services) -> None:
         pool = PasswordPool(Cost(8, 1, 1), threads=1, queue=0)
         held = threading.Event()
-        waiting = asyncio.create_task(pool.run(held.wait))
+        waiting = asyncio.create_task(pool.run(held.wait, ""))
         await asyncio.sleep(0)
         try:
             with pytest.raises(Overloaded):
-                await judge(replace(services, hashing=pool), PASSWORD, PERSON, alone=True)
+                await judge(replace(services, hashing=pool), PASSWORD, PERSON, "", alone=True)
         finally:
             held.set()
         assert await waiting
-        await judge(replace(services, hashing=pool), PASSWORD, PERSON, alone=True)
+        await judge(replace(services, hashing=pool), PASSWORD, PERSON, "", alone=True)
         pool.close()
 
     with_services(installation, work)

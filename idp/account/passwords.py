@@ -13,6 +13,7 @@ from idp.store import credentials, grants, sessions, users
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.web import cookies, devices, own, throttle
+from idp.web.origin import network_of
 from idp.web.throttle import Guess
 
 _NOT_RIGHT = "The password that you have now is not right. Nothing was changed."
@@ -34,12 +35,12 @@ async def change(asking: Asking, form: Params) -> Response:
     services, request, stored = asking.services, asking.request, await _current(asking)
     if stored is not None and (answer := await _check_current(asking, stored, form.get("current") or "")):
         return answer
-    new = form.get("password") or ""
+    new, asker = form.get("password") or "", network_of(request)
     try:
-        await new_passwords.judge(services, new, await _about(asking), alone=await _stands_alone(asking))
+        await new_passwords.judge(services, new, await _about(asking), asker, alone=await _stands_alone(asking))
     except UnacceptablePassword as problem:
         return asking.tell(asking.page, WRONG, str(problem))
-    encoded = await services.hashing.hash(new)
+    encoded = await services.hashing.hash(new, asker)
     async with services.database.transaction() as transaction:
         if not await changes.locked(transaction, asking):
             return to(own.confirm(asking.page))
@@ -64,7 +65,7 @@ async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Re
         tried = await throttle.tries(services.database, guess)
         if left := max(tried.left(asking.now), await throttle.address_left(guess)):
             return throttle.refused(request, left, asking.page)
-        if await services.hashing.verify(str(stored.data["hash"]), typed):
+        if await services.hashing.verify(str(stored.data["hash"]), typed, guess.network):
             return None
         async with services.database.transaction() as transaction:
             await throttle.failed(transaction, guess, tried)

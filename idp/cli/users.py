@@ -335,12 +335,12 @@ async def _encoded(services: Services, given: str, about: Sequence[str], *, is_h
     try:
         if is_hash:
             return password_rules.acceptable_hash(given)
-        await new_passwords.judge(services, given, about, alone=alone)
+        await new_passwords.judge(services, given, about, asker="", alone=alone)
     except UnknownHash as error:
         fail(f"That hash cannot be used: {error}.")
     except UnacceptablePassword as error:
         fail(str(error))
-    return await services.hashing.hash(given)
+    return await services.hashing.hash(given, asker="")
 
 
 def _claims(pairs: tuple[str, ...], given_name: str | None) -> dict[str, Any]:

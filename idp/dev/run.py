@@ -244,9 +244,9 @@ async def _ensure_user(services: Services, demo: Demo) -> None:
     now, database, sealer = services.clock(), services.database, services.sealer
     person = await users.find_by_email(database, DEMO_EMAIL)
     stored = person and await credentials.find(database, sealer, person.id, credentials.PASSWORD)
-    if stored and await services.hashing.verify(str(stored.data["hash"]), demo.password):
+    if stored and await services.hashing.verify(str(stored.data["hash"]), demo.password, asker=""):
         return
-    data = {"hash": await services.hashing.hash(demo.password)}
+    data = {"hash": await services.hashing.hash(demo.password, asker="")}
     async with database.transaction() as transaction:
         claims = {"name": DEMO_NAME, "given_name": "Ana", "family_name": "Example"}
         user_id = (

@@ -137,7 +137,9 @@ class Settings(BaseSettings):
     password_memory_kib: int = Field(19456, ge=8192, le=1048576, description="argon2id's memory for one password.")
     password_time_cost: int = Field(2, ge=1, le=20, description="argon2id's passes over its memory.")
     password_parallelism: int = Field(1, ge=1, le=16, description="argon2id's lanes.")
-    password_threads: int = Field(2, ge=1, le=64, description="Passwords that one worker hashes at the same time.")
+    password_threads: int = Field(
+        2, ge=1, le=64, description="Passwords that one worker hashes at the same time, at most one on each core."
+    )
     password_queue: int = Field(
         32, ge=0, le=10000, description="Passwords that may wait for a thread; beyond it the answer is 503."
     )

@@ -8,8 +8,7 @@ from starlette.responses import Response
 from idp import audit, new_passwords
 from idp.audit import Event
 from idp.factors.proofs import Proof
-from idp.hashing import Overloaded
-from idp.services import Services
+from idp.fair_queue import Overloaded
 from idp.signin import interaction as dispatcher
 from idp.signin import proving
 from idp.signin.interaction import Interaction
@@ -54,7 +53,7 @@ async def _check(
     services, person = interaction.services, guess.person
     disabled = person is not None and person.disabled_at is not None
     encoded = None if stored is None or disabled else str(stored.data["hash"])
-    right = await services.hashing.verify(encoded, password)
+    right = await services.hashing.verify(encoded, password, guess.network)
     # Whatever was proved before was proved for another try, and perhaps by somebody else.
     attempt = replace(interaction.attempt, username=guess.name, person=None, proofs=())
     interaction = replace(interaction, attempt=attempt)
@@ -62,18 +61,19 @@ async def _check(
         return await _refuse(interaction, guess, tried)
     checked = Checked(
         leaked=await new_passwords.is_leaked(services, password),
-        fresh_hash=await _fresh_hash(services, str(encoded), password),
+        fresh_hash=await _fresh_hash(guess, str(encoded), password),
     )
     accepted = await _accept(interaction, person, stored, checked, tried)
     return accepted or await _refuse(interaction, guess, tried)
 
 
-async def _fresh_hash(services: Services, encoded: str, password: str) -> str | None:
+async def _fresh_hash(guess: Guess, encoded: str, password: str) -> str | None:
     """A hash at today's cost where this one is older. Where too many wait for one, there is another time."""
-    if not services.hashing.outdated(encoded):
+    hashing = guess.services.hashing
+    if not hashing.outdated(encoded):
         return None
     try:
-        return await services.hashing.hash(password)
+        return await hashing.hash(password, guess.network)
     except Overloaded:
         return None
 

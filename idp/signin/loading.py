@@ -24,7 +24,7 @@ from idp.store.ids import hash_of
 from idp.store.prune import KEEP_ATTEMPTS
 from idp.web import cookies, csrf, forms, own, problems
 from idp.web.csrf import Forged
-from idp.web.origin import note
+from idp.web.origin import network_of, note
 from idp.web.problems import Problem
 from idp.web.refusals import refused, refused_page
 
@@ -77,6 +77,8 @@ def posted(act: Act) -> Endpoint:
         try:
             form = await forms.read(request)
             form.refuse_repeated()
+            if form.get("password") is not None:
+                services_of(request).hashing.check(network_of(request))
             interaction = await load(request)
         except Halt as halt:
             return _halted(request, halt.problem)

@@ -17,7 +17,7 @@ from idp.store import credentials, grants, sessions, users
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.users import Person
-from idp.web.origin import origin_of
+from idp.web.origin import network_of, origin_of
 
 REFUSED = "refused: "  # before what is wrong with a new password, in a fault
 
@@ -32,12 +32,12 @@ async def new_password(interaction: Interaction, form: Params) -> Response:
     if person is None or stored is None:
         return RedirectResponse(interaction.url, 303)
     typed, about = form.get("new_password") or "", new_passwords.about(person.email, person.claims)
-    alone = await stands_alone(interaction)
+    alone, asker = await stands_alone(interaction), network_of(interaction.request)
     try:
-        await new_passwords.judge_replacement(services, typed, str(stored.data["hash"]), about, alone=alone)
+        await new_passwords.judge_replacement(services, typed, str(stored.data["hash"]), about, asker, alone=alone)
     except UnacceptablePassword as error:
         return await _refuse(interaction, str(error))
-    return await _accept(interaction, user_id, stored, await services.hashing.hash(typed))
+    return await _accept(interaction, user_id, stored, await services.hashing.hash(typed, asker))
 
 
 async def stands_alone(interaction: Interaction) -> bool:

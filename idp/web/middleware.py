@@ -8,13 +8,14 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from idp.hashing import Overloaded
+from idp.fair_queue import Overloaded
 from idp.services import Services
 from idp.store.db import StoreUnavailable
 from idp.store.ids import draw
 from idp.web import cors, guard, problems
 from idp.web.body import Body
 from idp.web.guard import Rejected
+from idp.web.pace import Pace
 from idp.web.problems import Problem, problem_json, problem_page
 from idp.web.refusals import refused_page
 
@@ -65,6 +66,7 @@ class Front:
         self._answer_seconds = answer_seconds
         self._always: tuple[tuple[bytes, bytes], ...] = _ALWAYS
         self._hosts: frozenset[bytes] = frozenset()
+        self._pace = Pace()
 
     def serve(self, services: Services) -> None:
         """Called when the services are open, before the first request."""
@@ -81,6 +83,8 @@ class Front:
         answer = _Answer(scope, send, self._always, reference, body)
         try:
             guard.check(scope, self._hosts)
+            if scope["method"] == "POST" and not self._api(scope["path"]):
+                await self._pace.turn()
             await self._in_time(scope, body, answer)
         except ClientDisconnect:
             pass  # nobody is left to answer

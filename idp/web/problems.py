@@ -1,5 +1,6 @@
 """Error pages: what happened, whose turn it is, what to do, and a reference that finds the reason in the log."""
 
+import secrets
 from dataclasses import dataclass, replace
 
 from starlette.requests import Request
@@ -9,7 +10,7 @@ from idp.protocol import story
 from idp.services import services_of
 from idp.web.pages import page
 
-RETRY_AFTER = "2"
+_RETRY_AFTER = range(2, 11)  # seconds; spread, so that those who were sent away together do not return together
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,14 @@ def problem_page(request: Request, problem: Problem) -> Response:
     }
     response = page(request, "error.html", context, status=problem.status)
     if problem.status == BUSY.status:
-        response.headers["Retry-After"] = RETRY_AFTER
+        response.headers["Retry-After"] = _retry_after()
     return response
 
 
 def problem_json(problem: Problem, error: str) -> Response:
-    headers = {"Retry-After": RETRY_AFTER} if problem.status == BUSY.status else None
+    headers = {"Retry-After": _retry_after()} if problem.status == BUSY.status else None
     return JSONResponse({"error": error, "error_description": problem.title}, problem.status, headers)
+
+
+def _retry_after() -> str:
+    return str(secrets.choice(_RETRY_AFTER))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,10 +19,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.bench.flows import FLOWS, Flow, Target
-from tests.provider import EMAIL, PASSWORD, Provider, installed
+from tests.bench.storm import AT_ONCE, storm
+from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, Provider, installed
 from tests.servers import running_postgres
 
 CONNECTIONS = 8
+STORM = "password_storm"
+CONSTANT_HASHER = ("tests.bench.server",)
+AS_INSTALLED = ("idp", "serve")
 WARM_UP = 1.5
 CALLBACK = "https://app.example.com/callback"
 
@@ -42,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--rows", nargs="*", default=[flow.name for flow in FLOWS])
+    parser.add_argument("--rows", nargs="*", default=[*(flow.name for flow in FLOWS), STORM])
     parser.add_argument("--backends", nargs="*", default=["sqlite", "postgres"])
     chosen = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
@@ -58,6 +62,8 @@ def main() -> None:
     for backend in chosen.backends:
         with suppress(pytest.skip.Exception), database(backend) as url:
             rows += measure_backend(backend, url, server_core, rate, chosen, facts)
+            if STORM in chosen.rows and backend == "sqlite":
+                rows.append(measure_storm(server_core, facts))
     if chosen.json:
         report = {"signing_rate": rate, "rows": [asdict(row) for row in rows], **facts}
         chosen.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -84,7 +90,7 @@ def measure_backend(
             email=provider.create_user()["email"] or EMAIL,
             password=PASSWORD,
         )
-        started = start(provider, core)
+        started = start(provider, core, CONSTANT_HASHER)
         assert provider.process is not None
         pid = provider.process.pid
         rows = []
@@ -102,12 +108,44 @@ def measure_backend(
     return rows
 
 
-def start(provider: Provider, core: int) -> float:
+def measure_storm(core: int, facts: dict[str, object]) -> Row:
+    """With argon2id as a fresh install has it."""
+    with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder, installed(Path(folder)) as provider:
+        for name in CHEAP_PASSWORDS:
+            del provider.environment[name]
+        service = ("--grant-type", "client_credentials", "--scope", "reports.read")
+        target = Target(
+            provider.port,
+            app=provider.create_client(redirect_uri=CALLBACK),
+            service=provider.create_client(*service, redirect_uri=None),
+            email=EMAIL,
+            password=PASSWORD,
+        )
+        start(provider, core, AS_INSTALLED)
+        assert provider.process is not None
+        pid = provider.process.pid
+        before, cpu = pss_mib(pid), cpu_seconds(pid)
+        found = uvloop.run(storm(target))
+        used, grown = cpu_seconds(pid) - cpu, peak_mib(pid) - before
+        per_s, count = len(found.sign_ins) / found.elapsed, len(found.sign_ins)
+        p50, p99 = (found.sign_ins[int(count * share)] * 1000 for share in (0.5, 0.99))
+        print(f"{AT_ONCE} sign-ins at once, passwords hashed with argon2id as a fresh install has it")
+        print(f"  {STORM:<18}{per_s:>12.0f}{p50:>9.0f}{p99:>9.0f}   told to come back {found.sent_back} times")
+        for name, (idle, busy) in (("token", found.token), ("jwks", found.jwks)):
+            facts[f"storm_{name}_p99_ms"] = [round(idle * 1000, 2), round(busy * 1000, 2)]
+            ratio = f"{busy / idle:.1f} times"
+            print(f"  p99 of {name}: {idle * 1000:.2f} ms before, {busy * 1000:.2f} ms in the storm, {ratio}")
+        facts["storm_memory_mib"] = round(grown, 1)
+        print(f"  memory at its highest: {grown:.0f} MiB more than before\n")
+        return Row(STORM, "sqlite", round(per_s, 1), round(p50, 3), round(p99, 3), None, round(used / count * 1000, 3))
+
+
+def start(provider: Provider, core: int, module: Sequence[str]) -> float:
     """Starts the server on its core; the seconds until it answers."""
     began = time.perf_counter()
     with provider.log.open("ab") as log:
         provider.process = subprocess.Popen(
-            ["taskset", "-c", str(core), sys.executable, "-m", "tests.bench.server"],
+            ["taskset", "-c", str(core), sys.executable, "-m", *module],
             env=provider.environment | {"IDP_PORT": str(provider.port)},
             stdout=log,
             stderr=log,
@@ -162,6 +200,12 @@ def signing_rate() -> float:
 def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory that it ever had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:", 1)[1].split()[0]) / 1024
 
 
 def pss_mib(pid: int) -> float:

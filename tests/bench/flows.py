@@ -106,14 +106,17 @@ class CodeFlow(Flow):
 
     async def submit(self, page: Answer, cookies: dict[str, str], form: str = "", **fields: str) -> Answer:
         """Posts the first form of the page whose action ends with `form`."""
+        answer = await self.send(self.form(page, cookies, form, fields), 303)
+        cookies.update(answer.cookies())
+        return answer
+
+    def form(self, page: Answer, cookies: dict[str, str], form: str, fields: dict[str, str]) -> bytes:
+        """The request."""
         action = next(found for each in _ACTION.findall(page.body) if (found := each.decode()).endswith(form))
         token = _CSRF.search(page.body)
         assert token is not None
         data = fields | {"csrf": token[1].decode()}
-        request = self.connection.post(action, data, cookie=_cookie(cookies), origin=self.target.origin)
-        answer = await self.send(request, 303)
-        cookies.update(answer.cookies())
-        return answer
+        return self.connection.post(action, data, cookie=_cookie(cookies), origin=self.target.origin)
 
     async def browse(self, path: str, cookies: dict[str, str]) -> Answer:
         headers = {"cookie": _cookie(cookies)} if cookies else {}

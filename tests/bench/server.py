@@ -16,13 +16,16 @@ T = TypeVar("T")
 class ConstantHashing:
     """Accepts what `hash` made of the same password, at no cost: argon2id would be all that is measured."""
 
-    async def hash(self, plain: str) -> str:
+    def check(self, asker: str) -> None:
+        return None
+
+    async def hash(self, plain: str, asker: str) -> str:
         return f"plain:{plain}"
 
-    async def verify(self, encoded: str | None, plain: str) -> bool:
+    async def verify(self, encoded: str | None, plain: str, asker: str) -> bool:
         return encoded is not None
 
-    async def run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T], asker: str) -> T:
         return work()
 
     def outdated(self, encoded: str) -> bool:

@@ -26,14 +26,17 @@ class Answer:
 
 
 class Connection:
-    """One connection to the provider."""
+    """One connection to the provider; `address` is where it comes from."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
         self._port = port
+        self._address = address
         self._host = f"localhost:{port}"
 
     async def open(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._reader, self._writer = await asyncio.open_connection(
+            "127.0.0.1", self._port, local_addr=(self._address, 0)
+        )
 
     def close(self) -> None:
         self._writer.close()

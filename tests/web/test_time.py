@@ -70,7 +70,7 @@ async def test_do_13_an_answer_that_does_not_come_is_given_up_and_its_transactio
     assert (page.status_code, answer.status_code) == (503, 503)
     assert "Busy at the moment" in page.text
     assert answer.json()["error"] == "temporarily_unavailable"
-    assert page.headers["retry-after"] == answer.headers["retry-after"] == "2"
+    assert {page.headers["retry-after"], answer.headers["retry-after"]} <= {str(seconds) for seconds in range(2, 11)}
     assert page.headers["x-request-id"] in page.text
     world = World(services.database, services.sealer)
     assert await world.count(Handle) == 0
