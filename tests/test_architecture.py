@@ -32,6 +32,7 @@ LOGGERS = (
 # One library, one home: who imports what, by files and folders of idp/.
 HOMES: dict[str, tuple[str, ...]] = {
     "alembic": ("store/migrate.py",),
+    "altcha": ("web/work.py",),
     "argon2": ("factors/password.py",),
     "asyncpg": ("store/postgres.py",),
     "authlib": ("dev/",),

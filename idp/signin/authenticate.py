@@ -9,14 +9,15 @@ from idp import audit, new_passwords
 from idp.audit import Event
 from idp.factors.proofs import Proof
 from idp.fair_queue import Overloaded
+from idp.protocol.params import Params
 from idp.signin import interaction as dispatcher
-from idp.signin import proving
+from idp.signin import proving, working
 from idp.signin.interaction import Interaction
 from idp.store import credentials
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.users import Person
-from idp.web import throttle
+from idp.web import throttle, work
 from idp.web.origin import origin_of
 from idp.web.throttle import Guess, Tries
 
@@ -31,15 +32,15 @@ class Checked:
     fresh_hash: str | None
 
 
-async def with_password(interaction: Interaction, username: str, password: str) -> Response:
+async def with_password(interaction: Interaction, username: str, form: Params) -> Response:
     """One answer for a wrong password, an unknown person, one without a password and one who is disabled."""
-    services, request = interaction.services, interaction.request
+    services, request, password = interaction.services, interaction.request, form.get("password") or ""
     person, stored = await credentials.find_with_person(
         services.database, services.sealer, username, credentials.PASSWORD
     )
     guess = Guess(request, services, interaction.browser, throttle.PASSWORD, username, person)
-    if left := await throttle.address_left(guess):
-        return throttle.refused(request, left, interaction.url)
+    if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
+        return throttle.refused(request, left, working.url(interaction))
     async with services.turns.of(guess.turn):
         tried = await throttle.tries(services.database, guess)
         if left := tried.left(services.clock()):

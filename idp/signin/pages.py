@@ -16,7 +16,7 @@ from idp.protocol.authorize import CONSENT
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
 from idp.settings import REQUIRED
-from idp.signin import accounts, another_way, new_passkey, offering, remembered, replacing, with_passkey
+from idp.signin import accounts, another_way, new_passkey, offering, remembered, replacing, with_passkey, working
 from idp.signin import interaction as dispatcher
 from idp.signin.another_way import Way
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
@@ -105,18 +105,17 @@ async def identify(interaction: Interaction, form: Params) -> Response:
     if username is None or len(username) > MAX_USERNAME:
         await _save(interaction, username="", fault=NO_NAME, person=None, proofs=())
         return RedirectResponse(interaction.url, 303)
-    password = form.get("password")
-    if password is not None:
-        return await with_password(offering.begun(interaction, form), username, password)
+    if form.get("password") is not None:
+        return await with_password(offering.begun(interaction, form), username, form)
     await _save(interaction, username=username, fault=None, person=None, proofs=())
     return RedirectResponse(interaction.url, 303)
 
 
 async def password(interaction: Interaction, form: Params) -> Response:
-    username, typed = interaction.attempt.username, form.get("password")
-    if not username or typed is None:
+    username = interaction.attempt.username
+    if not username or form.get("password") is None:
         return RedirectResponse(interaction.url, 303)
-    return await with_password(offering.begun(interaction, form), username, typed)
+    return await with_password(offering.begun(interaction, form), username, form)
 
 
 async def select(interaction: Interaction, form: Params) -> Response:
@@ -210,6 +209,7 @@ def _common(interaction: Interaction, step: Step) -> dict[str, object]:
         "switch_action": f"{interaction.url}/switch",
         "step": step.value,
         "step_url": f"{interaction.url}/step",
+        "work": working.asked(interaction),
     }
 
 

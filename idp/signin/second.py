@@ -17,13 +17,13 @@ from idp.protocol.claims import Authentication
 from idp.protocol.params import Params
 from idp.services import Services
 from idp.signin import interaction as dispatcher
-from idp.signin import proving
+from idp.signin import proving, working
 from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
 from idp.store import credentials, sessions, users
 from idp.store.db import Transaction
 from idp.store.users import Person
-from idp.web import throttle
+from idp.web import throttle, work
 from idp.web.origin import origin_of
 from idp.web.throttle import Guess, Tries
 
@@ -46,8 +46,8 @@ async def factor(interaction: Interaction, form: Params) -> Response:
         return RedirectResponse(interaction.url, 303)
     services, now = interaction.services, interaction.services.clock()
     guess = await _guess(interaction, user_id)
-    if left := await throttle.address_left(guess):
-        return throttle.refused(interaction.request, left, interaction.url)
+    if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
+        return throttle.refused(interaction.request, left, working.url(interaction))
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
         if person is None:

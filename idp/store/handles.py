@@ -14,6 +14,7 @@ CODE = "code"
 STORED_REQUEST = "stored_request"
 TICKET = "ticket"
 CHALLENGE = "challenge"
+WORK = "work"
 
 _HANDLES = table_of(Handle)
 _ADD = insert_row(_HANDLES, Effect.COUNT)

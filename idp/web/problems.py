@@ -2,10 +2,12 @@
 
 import secrets
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from idp.factors.throttling import in_words
 from idp.protocol import story
 from idp.services import services_of
 from idp.web.pages import page
@@ -21,7 +23,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Problem:
-    """`whose_turn` is you, app or operator."""
+    """`whose_turn` is you, app or operator. `refresh` is when a page without JavaScript goes back, in seconds."""
 
     status: int
     title: str
@@ -29,10 +31,11 @@ class Problem:
     whose_turn: str
     next_step: str
     link: Link | None = None
+    refresh: int | None = None
 
-    def after(self, wait: str) -> "Problem":
-        """With how long to wait, in words."""
-        return replace(self, next_step=self.next_step.format(wait=wait))
+    def after(self, wait: timedelta) -> "Problem":
+        seconds = -(-wait // timedelta(seconds=1))
+        return replace(self, next_step=self.next_step.format(wait=in_words(wait)), refresh=seconds)
 
     def with_link(self, href: str, text: str) -> "Problem":
         return replace(self, link=Link(href, text))
@@ -153,6 +156,7 @@ def problem_page(request: Request, problem: Problem) -> Response:
         "whose_turn": problem.whose_turn,
         "next_step": problem.next_step,
         "link": problem.link,
+        "refresh": problem.refresh,
         "time": f"{now:%Y-%m-%d %H:%M:%S} UTC",
         "status": problem.status,
     }

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -18,9 +18,10 @@ from idp.services import Services
 from idp.store import failures
 from idp.store.db import Connection, Runner, Transaction
 from idp.store.users import Person, canonical
-from idp.web import devices, problems
+from idp.web import devices, problems, work
 from idp.web.origin import network_of, origin_of
 from idp.web.refusals import refused_page
+from idp.web.work import Worker
 
 PASSWORD, CODE = "password", "code"  # counted apart
 _EVERY = timedelta(seconds=12)  # until an address has one more wrong one
@@ -111,12 +112,21 @@ async def unlock(runner: Runner, services: Services, email: str) -> None:
     await failures.forget(runner, [_key(services, kind, canonical(email), "") for kind in (PASSWORD, CODE)])
 
 
-async def address_left(guess: Guess) -> timedelta:
-    """How long this address has to wait, whoever it wants to be; on a known device not at all."""
-    services = guess.services
+async def address_left(guess: Guess, worker: Worker | None = None, proof: str | None = None) -> timedelta:
+    """How long this address has to wait, whoever it wants to be; on a known device not at all.
+
+    With a proof of the worker's work it may have used up as much again: who shares it with a guesser gets by, while
+    guesses in the long run are as slow as without it.
+    """
+    services, key, now = guess.services, _address_key(guess), guess.services.clock()
     if guess.on_known_device:
         return timedelta(0)
-    return await services.volatile.left(_address_key(guess), _address_limit(services), services.clock())
+    limit = _address_limit(services)
+    left = await services.volatile.left(key, limit, now)
+    if not left or worker is None or not proof:
+        return left
+    beyond = await services.volatile.left(key, replace(limit, burst=2 * limit.burst), now)
+    return left if beyond or not await work.done(services, worker, proof, guess.network) else timedelta(0)
 
 
 async def address_failed(guess: Guess) -> None:
@@ -130,7 +140,7 @@ def refused(request: Request, left: timedelta, back: str) -> Response:
     if left == NOTHING_HELPS:
         problem, retry = problems.LOCKED, timedelta(days=1)
     else:
-        problem, retry = problems.TOO_MANY_TRIES.after(throttling.in_words(left)), left
+        problem, retry = problems.TOO_MANY_TRIES.after(left), left
     problem = problem.with_link(back, "Go back")
     refused_page(request, problem, "too many wrong passwords or codes")
     response = problems.problem_page(request, problem)

@@ -125,6 +125,12 @@ def confirming(page: Page, app: App) -> None:
     page.goto(app.url(prompt="login"))
 
 
+def working(page: Page, app: App) -> None:
+    """The page to which somebody goes back whose network used up its guesses."""
+    password(page, app)
+    page.goto(f"{page.url}?work")
+
+
 def returning(page: Page, app: App) -> None:
     signed_in(page, app)
     page.context.clear_cookies(name=f"idp_session_{app.provider.port}")
@@ -264,6 +270,7 @@ PAGES: dict[str, Way] = {
     "no name": no_name,
     "password": password,
     "wrong password": wrong_password,
+    "working": working,
     "returning": returning,
     "confirming": confirming,
     "enrol": enrol,
