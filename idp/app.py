@@ -22,6 +22,7 @@ from idp.factors.password import Cost
 from idp.hashing import PasswordHashing, PasswordPool
 from idp.keys import RELOAD_EVERY, Keys
 from idp.outside.breaches import breaches_of
+from idp.quotas import Quotas
 from idp.secret_keys import secret_keys
 from idp.services import Clock, Services, system_clock
 from idp.settings import Settings, SettingsError
@@ -57,6 +58,7 @@ async def open_services(
     await keys.ensure(database, sealer, settings, now)
     ring = Keys(await keys.load(database, sealer))
     hashing = hashing or password_pool(settings)
+    volatile = volatile_of(settings.redis_url, database)
     return Services(
         settings=settings,
         database=database,
@@ -67,8 +69,9 @@ async def open_services(
         development=development,
         challenges=Challenges(),
         breaches=breaches_of(settings),
-        volatile=volatile_of(settings.redis_url, database),
+        volatile=volatile,
         turns=Turns(),
+        quotas=Quotas(volatile, settings.requests_per_client),
     )
 
 

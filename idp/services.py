@@ -10,6 +10,7 @@ from idp.challenges import Challenges
 from idp.hashing import PasswordHashing
 from idp.keys import Keys
 from idp.outside.breaches import Breaches
+from idp.quotas import Quotas
 from idp.settings import Settings
 from idp.store.db import Database
 from idp.store.seal import Sealer
@@ -38,6 +39,7 @@ class Services:
     breaches: Breaches
     volatile: Volatile
     turns: Turns
+    quotas: Quotas
 
 
 def services_of(request: HTTPConnection) -> Services:

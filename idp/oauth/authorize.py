@@ -13,7 +13,7 @@ from idp.protocol.errors import InvalidRequest, OAuthError, UnknownClient, Unreg
 from idp.protocol.params import Params
 from idp.services import Services, services_of
 from idp.store import clients, handles
-from idp.web import answers, forms, hints, problems, refusals
+from idp.web import answers, forms, hints, problems, refusals, throttle
 from idp.web.origin import note
 
 MAX_STORED = 16 * 1024
@@ -59,6 +59,7 @@ async def _store(request: Request) -> Response:
             raise InvalidRequest("The request is too long.")
     except OAuthError as error:
         return await _page(request, error)
+    await throttle.store_one(request, services)
     now = services.clock()
     async with services.database.transaction() as transaction:
         secret = await handles.issue(transaction, handles.STORED_REQUEST, {"body": body}, now, now + STORED_FOR)

@@ -1,15 +1,19 @@
 """The shared first phase of an endpoint that apps call: read the form, authenticate the client."""
 
+from datetime import timedelta
+
 from starlette.requests import Request
 
 from idp.protocol import client_auth
 from idp.protocol.client_auth import FAILED, ClientCredentials
 from idp.protocol.clients import Client
-from idp.protocol.errors import InvalidClient, InvalidRequest
+from idp.protocol.errors import InvalidClient, InvalidRequest, TooManyRequests
 from idp.protocol.params import Params
+from idp.quotas import OverQuota
 from idp.services import Services
 from idp.store import clients
-from idp.web.origin import note
+from idp.web.origin import network_of, note
+from idp.web.throttle import key_of
 
 
 async def authenticate(request: Request, services: Services, parameters: Params) -> Client:
@@ -22,11 +26,27 @@ async def authenticate(request: Request, services: Services, parameters: Params)
     if client is not None:
         note(request, client_id=client.client_id)
     try:
-        return client_auth.check(credentials, client, secret_hashes)
+        authenticated = client_auth.check(credentials, client, secret_hashes)
     except InvalidClient as error:
         if error.reason == client_auth.WRONG_SECRET:
             raise await _ended(services, credentials) or error from None
         raise
+    await _count(request, services, authenticated)
+    return authenticated
+
+
+async def _count(request: Request, services: Services, client: Client) -> None:
+    """After authentication, so that nobody uses up another one's; a public client is counted for each address."""
+    if not services.settings.requests_per_client:
+        return
+    key = key_of(services, "client", client.client_id, network_of(request) if client.public else "")
+    try:
+        quota = await services.quotas.take(key, services.clock())
+    except OverQuota as over:
+        seconds = -(-over.quota.reset // timedelta(seconds=1))
+        request.scope["idp.headers"] = [*over.quota.headers, (b"retry-after", str(seconds).encode())]
+        raise TooManyRequests("The client sends too many requests: wait as long as Retry-After says.") from None
+    request.scope["idp.headers"] = quota.headers
 
 
 async def _ended(services: Services, credentials: ClientCredentials) -> InvalidClient | None:

@@ -36,6 +36,13 @@ class InvalidClient(OAuthError):
     status = 401
 
 
+class TooManyRequests(OAuthError):
+    """More than the client may send for now (RFC 6585 section 4); RFC 6749 has this code for what will pass."""
+
+    error = "temporarily_unavailable"
+    status = 429
+
+
 class InvalidGrant(OAuthError):
     error = "invalid_grant"
 

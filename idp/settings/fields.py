@@ -194,6 +194,13 @@ class Settings(BaseSettings):
         le=100000,
         description="Wrong passwords and codes of one address, or IPv6 network, at once; then one every 12 seconds.",
     )
+    requests_per_client: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="Requests a minute that each app may send to the token, introspection and revocation endpoints; "
+        "0 is no limit.",
+    )
     redis_url: str = Field(
         "",
         description="Where limits are counted: redis://HOST, rediss://HOST, or redis+cluster://HOST; "

@@ -25,7 +25,7 @@ from idp.store.ids import hash_of, new_id, time_of
 from idp.store.prune import KEEP_ATTEMPTS
 from idp.store.sessions import SignedIn
 from idp.store.users import canonical
-from idp.web import answers, own
+from idp.web import answers, own, throttle
 
 MAX_USERNAME = 320
 PATIENCE = timedelta(minutes=5)
@@ -176,6 +176,7 @@ async def named(interaction: Interaction) -> Interaction:
     services, attempt = interaction.services, interaction.attempt
     url_part = attempts.seal(services.sealer, attempt)
     if len(url_part) > MAX_URL_PART:
+        await throttle.store_one(interaction.request, services)
         now, data = services.clock(), {"ticket": url_part}
         async with services.database.transaction() as transaction:
             url_part = await handles.issue(transaction, handles.TICKET, data, now, now + KEEP_ATTEMPTS)

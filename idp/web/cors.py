@@ -11,6 +11,7 @@ from idp.store import clients
 
 _KEPT = timedelta(seconds=30)
 _KEPT_FROM_UNKNOWN = timedelta(seconds=1)
+_EXPOSED = "WWW-Authenticate, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
@@ -61,7 +62,7 @@ def for_known(request: Request, response: Response) -> Response:
     response.raw_headers.append((b"vary", b"Origin"))
     if asked is not None and request.app.state.origins.knows(asked):
         response.headers["Access-Control-Allow-Origin"] = asked
-        response.headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, X-Request-Id"
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 

@@ -154,6 +154,7 @@ class _Answer:
             self.status = message["status"]
             headers = message["headers"]
             present = {name for name, _ in headers}
+            headers.extend(self._scope.get("idp.headers", ()))
             headers.extend(self._always)
             headers.extend(pair for pair in _UNLESS_SET if pair[0] not in present)
             headers.append((b"x-request-id", self.reference.encode()))

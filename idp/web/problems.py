@@ -101,6 +101,13 @@ TOO_MANY_TRIES = Problem(
     "you",
     "Wait {wait}, then try again. " + _WITHOUT_WAITING,
 )
+TOO_MANY_STORED = Problem(
+    429,
+    "Too many sign-ins at once",
+    "More sign-ins were begun from your network in the last minute than one of this kind may.",
+    "you",
+    "Wait {wait}, then start again at the app you came from.",
+)
 LOCKED = Problem(
     429,
     "This account is locked",

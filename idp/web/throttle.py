@@ -19,12 +19,14 @@ from idp.store import failures
 from idp.store.db import Connection, Runner, Transaction
 from idp.store.users import Person, canonical
 from idp.web import devices, problems, work
+from idp.web.guard import Rejected
 from idp.web.origin import network_of, origin_of
 from idp.web.refusals import refused_page
 from idp.web.work import Worker
 
 PASSWORD, CODE = "password", "code"  # counted apart
 _EVERY = timedelta(seconds=12)  # until an address has one more wrong one
+_STORED = Limit(30, timedelta(seconds=2))
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Guess:
 
     def key(self, where: str = "") -> str:
         """Names nobody: what is typed as a name may be a password."""
-        return _key(self.services, self.kind, canonical(self.name), where)
+        return key_of(self.services, self.kind, canonical(self.name), where)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ async def succeeded(transaction: Transaction, tried: Tries) -> None:
 
 async def unlock(runner: Runner, services: Services, email: str) -> None:
     """Forgets what strangers tried, of passwords and of codes."""
-    await failures.forget(runner, [_key(services, kind, canonical(email), "") for kind in (PASSWORD, CODE)])
+    await failures.forget(runner, [key_of(services, kind, canonical(email), "") for kind in (PASSWORD, CODE)])
 
 
 async def address_left(guess: Guess, worker: Worker | None = None, proof: str | None = None) -> timedelta:
@@ -135,6 +137,15 @@ async def address_failed(guess: Guess) -> None:
     await services.volatile.spend(_address_key(guess), _address_limit(services), services.clock())
 
 
+async def store_one(request: Request, services: Services) -> None:
+    """Before a row is made for a stranger. Raises Rejected where too many of this address were."""
+    key, now = key_of(services, "stored", "", network_of(request)), services.clock()
+    if left := await services.volatile.left(key, _STORED, now):
+        problem = problems.TOO_MANY_STORED.after(left)
+        raise Rejected(problem, "too many stored requests of one address", {"Retry-After": str(problem.refresh)})
+    await services.volatile.spend(key, _STORED, now)
+
+
 def refused(request: Request, left: timedelta, back: str) -> Response:
     """429, which says how long, and how to go on. `back` is where that is."""
     if left == NOTHING_HELPS:
@@ -144,17 +155,20 @@ def refused(request: Request, left: timedelta, back: str) -> Response:
     problem = problem.with_link(back, "Go back")
     refused_page(request, problem, "too many wrong passwords or codes")
     response = problems.problem_page(request, problem)
-    response.headers["Retry-After"] = str(-(-retry // timedelta(seconds=1)))
+    seconds = -(-retry // timedelta(seconds=1))
+    response.headers["Retry-After"] = str(seconds)
+    response.headers["RateLimit"] = f'"guesses";r=0;t={seconds}'
     return response
 
 
-def _key(services: Services, kind: str, name: str, where: str) -> str:
+def key_of(services: Services, kind: str, name: str, where: str) -> str:
+    """A counter's key, which names nobody."""
     text = f"{kind}\x1f{name}\x1f{where}".encode("utf-8", "surrogatepass")
     return hmac.digest(services.sealer.subkey("throttle"), text, hashlib.sha256).hex()
 
 
 def _address_key(guess: Guess) -> str:
-    return _key(guess.services, "address", "", guess.network)
+    return key_of(guess.services, "address", "", guess.network)
 
 
 def _address_limit(services: Services) -> Limit:
