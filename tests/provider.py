@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import httpx2
 import pytest
 
+from tests import commands
 from tests.servers import free_port
 
 PASSWORD = "correct horse battery staple"
@@ -71,7 +72,7 @@ class Provider:
 
     def cli(self, *arguments: str, stdin: str = "") -> Any:
         """What a command prints with --json; a failure fails the test with its reason."""
-        done = self.run(*arguments, "--json", stdin=stdin)
+        done = commands.run([*arguments, "--json"], self.environment, stdin)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
