@@ -26,6 +26,10 @@ MEANINGS: Mapping[str, Meaning] = {
         "Send the person through the authorization endpoint again. Where it happens often, look for a code that is "
         "sent twice, or for two workers that refresh with the same token.",
     ),
+    "temporarily_unavailable": Meaning(
+        "The provider cannot answer now, or (429) the client sends more requests than it may.",
+        "Wait as long as Retry-After says, and send it again.",
+    ),
     "unauthorized_client": Meaning(
         "The client is not registered for this grant type.",
         "Ask the operator to add the grant type to the client.",

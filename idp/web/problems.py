@@ -106,7 +106,7 @@ TOO_MANY_STORED = Problem(
     "Too many sign-ins at once",
     "More sign-ins were begun from your network in the last minute than one of this kind may.",
     "you",
-    "Wait {wait}, then start again at the app you came from.",
+    "Wait a few seconds, then start again at the app you came from.",
 )
 LOCKED = Problem(
     429,

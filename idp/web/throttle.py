@@ -141,8 +141,8 @@ async def store_one(request: Request, services: Services) -> None:
     """Before a row is made for a stranger. Raises Rejected where too many of this address were."""
     key, now = key_of(services, "stored", "", network_of(request)), services.clock()
     if left := await services.volatile.left(key, _STORED, now):
-        problem = problems.TOO_MANY_STORED.after(left)
-        raise Rejected(problem, "too many stored requests of one address", {"Retry-After": str(problem.refresh)})
+        retry = str(-(-left // timedelta(seconds=1)))
+        raise Rejected(problems.TOO_MANY_STORED, "too many stored requests of one address", {"Retry-After": retry})
     await services.volatile.spend(key, _STORED, now)
 
 

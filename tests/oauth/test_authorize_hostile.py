@@ -24,6 +24,13 @@ from tests.oauth.wire import (
 )
 from tests.provider import CALLBACK, Browser, Provider, answer_of, forms
 
+
+@pytest.fixture(autouse=True)
+def nothing_counted(provider: Provider) -> None:
+    """One address may have thirty requests stored at once, and all of these tests come from one."""
+    sql(provider, "DELETE FROM counters")
+
+
 PARAMETERS = (
     *("response_type", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "prompt", "max_age"),
     *("response_mode", "login_hint", "display", "ui_locales", "id_token_hint", "acr_values", "claims", "request"),

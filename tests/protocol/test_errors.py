@@ -69,7 +69,7 @@ def description(module: str, node: ast.expr) -> str:
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=name) for name, kind in CLASSES.items()])
 def test_every_error_has_a_code_and_a_status_of_a_refusal(kind: type[OAuthError]) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.error)
-    assert kind.status in (400, 401, 403)
+    assert kind.status in (400, 401, 403, 429)
 
 
 def test_only_who_did_not_prove_who_they_are_gets_401() -> None:
@@ -83,7 +83,7 @@ def test_the_codes_are_those_of_the_standards() -> None:
         *("unsupported_response_type", "invalid_scope", "access_denied", "login_required", "consent_required"),
         *("request_not_supported", "request_uri_not_supported", "registration_not_supported", "invalid_token"),
         *("insufficient_scope", "invalid_redirect_uri", "invalid_client_metadata", "account_selection_required"),
-        *("unsupported_token_type", "unmet_authentication_requirements"),
+        *("unsupported_token_type", "unmet_authentication_requirements", "temporarily_unavailable"),
     }
 
 

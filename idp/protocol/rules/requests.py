@@ -259,6 +259,20 @@ RULES = (
         "Send an address of ours as the discovery document has it.",
     ),
     rule(
+        r"The client sends too many requests",
+        "A client sends as many requests a minute as the operator allows.",
+        "RFC 6585 section 4",
+        "Wait as long as Retry-After says, and look for a loop; IDP_REQUESTS_PER_CLIENT is the limit.",
+        Turn.APP,
+    ),
+    rule(
+        r"Too many sign-ins at once",
+        "Of one address thirty requests that came by POST, or are too long for a URL, are stored at once.",
+        "RFC 6585 section 4",
+        "Send authorization requests by GET. Where everybody meets it, a proxy hides where people come from.",
+        Turn.APP,
+    ),
+    rule(
         r"That took too long",
         "A body comes within the time that the documentation of the limits names.",
         "RFC 9110 section 15.5.9",
