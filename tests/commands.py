@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,15 +16,41 @@ from idp.cli import main
 
 SECONDS = 120
 _FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload([__name__])
+_FORKING.set_forkserver_preload([__name__, "idp.cli.serve", "uvicorn.protocols.http.httptools_impl"])
+
+
+class Running:
+    """A command that goes on, such as a server, at the head of a process group. It writes to `log`."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        files = (os.devnull, str(log), str(log))
+        self._process = _started(arguments, environment, files)
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Below zero where a signal ended it."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("idp", timeout or 0)
+        return self._process.exitcode
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], stdin: str) -> subprocess.CompletedProcess[str]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "in").write_text(stdin, encoding="utf-8")
-        process = _FORKING.Process(target=_run, args=(list(arguments), dict(environment), folder))
-        process.start()
+        process = _started(arguments, environment, (str(folder / "in"), str(folder / "out"), str(folder / "err")))
         process.join(SECONDS)
         if process.exitcode is None:
             process.kill()
@@ -32,15 +59,21 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], stdin: str) ->
         return subprocess.CompletedProcess(list(arguments), process.exitcode, *printed)
 
 
-def _run(arguments: list[str], environment: dict[str, str], folder: Path) -> None:
+def _started(
+    arguments: Sequence[str], environment: Mapping[str, str], files: tuple[str, str, str]
+) -> ForkServerProcess:
+    process = _FORKING.Process(target=_run, args=(list(arguments), dict(environment), files))
+    process.start()
+    return process
+
+
+def _run(arguments: list[str], environment: dict[str, str], files: tuple[str, str, str]) -> None:
+    os.setsid()
     os.environ.clear()
     os.environ.update(environment)
-    os.dup2(os.open(folder / "in", os.O_RDONLY), 0)
-    for number, file in ((1, "out"), (2, "err")):
-        os.dup2(os.open(folder / file, os.O_WRONLY | os.O_CREAT), number)
-    sys.stdin, sys.stdout, sys.stderr = (
-        os.fdopen(0, encoding="utf-8"),
-        os.fdopen(1, "w", encoding="utf-8"),
-        os.fdopen(2, "w", encoding="utf-8"),
-    )
+    os.dup2(os.open(files[0], os.O_RDONLY), 0)
+    for number in (1, 2):
+        os.dup2(os.open(files[number], os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    sys.stdin = os.fdopen(0, encoding="utf-8")
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8") for number in (1, 2))
     main(arguments, prog_name="idp")

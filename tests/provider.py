@@ -1,4 +1,4 @@
-"""A real provider to test against: `idp serve` as its users start it, and a browser without JavaScript."""
+"""A real provider to test against: `idp serve`, and a browser without JavaScript."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ import sys
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -48,7 +48,7 @@ class Provider:
     folder: Path
     environment: dict[str, str]
     log: Path = field(init=False)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | commands.Running | None = None
 
     def __post_init__(self) -> None:
         self.log = self.folder / "server.log"
@@ -59,6 +59,10 @@ class Provider:
         return urlsplit(self.environment["IDP_ISSUER"]).netloc
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return commands.run(arguments, self.environment, stdin)
+
+    def shell(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """The same as a shell starts it."""
         command = [sys.executable, "-m", "idp", *arguments]
         return subprocess.run(
             command,
@@ -72,7 +76,7 @@ class Provider:
 
     def cli(self, *arguments: str, stdin: str = "") -> Any:
         """What a command prints with --json; a failure fails the test with its reason."""
-        done = commands.run([*arguments, "--json"], self.environment, stdin)
+        done = self.run(*arguments, "--json", stdin=stdin)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -90,14 +94,8 @@ class Provider:
         return created
 
     def start(self, *arguments: str) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "idp", "serve", "--port", str(self.port), *arguments],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        command = ["serve", "--port", str(self.port), *arguments]
+        self.process = commands.Running(command, self.environment, self.log)
         self.wait()
 
     def wait(self) -> None:
@@ -116,7 +114,8 @@ class Provider:
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None:
-            os.killpg(self.process.pid, number)
+            with suppress(ProcessLookupError):  # it has ended
+                os.killpg(self.process.pid, number)
             self.process.wait(timeout=60)
             self.process = None
 

@@ -90,8 +90,8 @@ def test_ca_07_a_secret_is_shown_once_and_only_its_hash_is_kept(provider: Provid
     created = provider.create_client()
     secret = created["client_secret"]
     assert len(secret) == 43
-    shown = provider.run("client", "show", created["client_id"], "--json")
-    listed = provider.run("client", "list", "--json")
+    shown = provider.shell("client", "show", created["client_id"], "--json")
+    listed = provider.shell("client", "list", "--json")
     assert created["client_id"] in shown.stdout
     assert created["client_id"] in listed.stdout
     assert "client_secret" not in {*provider.cli("client", "show", created["client_id"])}
@@ -107,7 +107,7 @@ def test_ca_07_a_secret_is_shown_once_and_only_its_hash_is_kept(provider: Provid
 
 
 def test_what_a_person_reads_is_a_table(provider: Provider) -> None:
-    done = provider.run("client", "create", "Plain", "--redirect-uri", CALLBACK)
+    done = provider.shell("client", "create", "Plain", "--redirect-uri", CALLBACK)
     assert done.returncode == 0
     assert "client_secret" in done.stdout
     assert "client_name                 Plain\n" in done.stdout
@@ -177,7 +177,7 @@ def test_a_rotated_secret_replaces_the_old_one_at_once(provider: Provider) -> No
     assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
     assert token_request(provider, rotated, grant_type="client_credentials").status_code == 200
     public = provider.create_client("--public")
-    done = provider.run("client", "rotate-secret", public["client_id"])
+    done = provider.shell("client", "rotate-secret", public["client_id"])
     assert (done.returncode, done.stderr) == (1, "Error: A public client has no secret.\n")
 
 

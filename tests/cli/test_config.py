@@ -46,7 +46,7 @@ def test_every_setting_is_shown_with_its_origin_and_no_secret(here: Provider, tm
     assert shown["IDP_PORT"] == ("9001", "IDP_PORT")  # the environment counts before the file
     assert shown["IDP_DATABASE_URL"] == ("postgresql://idp:...@db.example.com/idp", "IDP_DATABASE_URL")
     assert shown["IDP_CODE_LIFETIME"] == ("1m", "default")
-    output = here.run("config", "show").stdout + here.run("config", "check").stdout
+    output = here.shell("config", "show").stdout + here.run("config", "check").stdout
     assert SECRET not in output
     assert "hunter2" not in output
 
@@ -54,7 +54,7 @@ def test_every_setting_is_shown_with_its_origin_and_no_secret(here: Provider, tm
 def test_without_an_issuer_it_is_shown_as_not_set(here: Provider) -> None:
     del here.environment["IDP_ISSUER"]
     assert settings_of(here)["IDP_ISSUER"] == ("", "not set")
-    done = here.run("config", "check")
+    done = here.shell("config", "check")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: IDP_ISSUER is not set.")
 
@@ -77,7 +77,7 @@ def test_check_says_what_would_be_served(here: Provider) -> None:
 )
 def test_a_setting_that_cannot_be_used_is_named(here: Provider, setting: str, value: str, reason: str) -> None:
     here.environment[setting] = value
-    done = here.run("config", "check", "--json")
+    done = here.shell("config", "check", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
@@ -89,30 +89,30 @@ def test_a_command_that_makes_something_says_what_and_where_and_makes_it_for_us_
     """In the wrong directory a command finds nothing, makes it all anew, and would seem to work."""
     data = tmp_path / "data"
     here.environment |= {"IDP_DATABASE_URL": f"sqlite:///{tmp_path}/idp.db", "IDP_DATA_DIR": os.path.relpath(data)}
-    first = here.run("user", "show", "ana@example.test")
+    first = here.shell("user", "show", "ana@example.test")
     made, error = first.stderr.splitlines()
     assert made == f"Made a new database ({tmp_path}/idp.db) and a new secret key ({data}/secrets/secret_key)."
     assert (first.returncode, error) == (1, "Error: There is no person ana@example.test.")
     assert data.stat().st_mode & 0o777 == 0o700
     (data / "secrets" / "secret_key").unlink()
-    checked = here.run("config", "check", "--json")
+    checked = here.shell("config", "check", "--json")
     assert checked.stderr == f"Made a new secret key ({data}/secrets/secret_key).\n"
     (tmp_path / "idp.db").unlink()
-    assert here.run("migrate").stderr == f"Made a new database ({tmp_path}/idp.db).\n"
-    assert here.run("user", "list").stderr == ""
+    assert here.shell("migrate").stderr == f"Made a new database ({tmp_path}/idp.db).\n"
+    assert here.shell("user", "list").stderr == ""
 
 
 def test_a_file_with_an_unknown_name_or_that_is_no_toml_is_refused(here: Provider, tmp_path: Path) -> None:
     toml = tmp_path / "idp.toml"
     here.environment["IDP_CONFIG"] = str(toml)
     toml.write_text('isuer = "https://id.example.com"\n')
-    done = here.run("config", "show")
+    done = here.shell("config", "show")
     assert (done.returncode, done.stderr) == (
         1,
         f"Error: There is no setting isuer in {toml}. The nearest is issuer.\n",
     )
     toml.write_text("issuer = \n")
-    done = here.run("config", "show")
+    done = here.shell("config", "show")
     assert (done.returncode, f"{toml} is not TOML" in done.stderr) == (1, True)
 
 

@@ -76,7 +76,7 @@ def password_in(text: str) -> str:
 
 
 def test_it_listens_on_loopback_alone_unless_told_otherwise(here: Provider) -> None:
-    done = here.run("dev", "--host", "0.0.0.0", "--port", str(here.port))  # noqa: S104  # what it must refuse
+    done = here.shell("dev", "--host", "0.0.0.0", "--port", str(here.port))  # noqa: S104  # what it must refuse
     assert (done.returncode, done.stdout) == (1, "")
     assert "listens on loopback only" in done.stderr
     assert "--allow-remote" in done.stderr
@@ -87,7 +87,7 @@ def test_a_taken_port_is_said_plainly(here: Provider) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", here.port + 1))
         taken.listen()
-        done = here.run("dev", "--port", str(here.port))
+        done = here.shell("dev", "--port", str(here.port))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: Port {here.port + 1} is taken")
 
@@ -156,17 +156,17 @@ def test_development_mode_and_production_share_no_directory(here: Provider) -> N
     data = Path(here.environment["IDP_DATA_DIR"])
     here.environment["IDP_ISSUER"] = here.issuer
     here.create_client()
-    refused = here.run("dev", "--port", str(here.port))
+    refused = here.shell("dev", "--port", str(here.port))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "was not made by development mode, and people or apps are in it: give another IDP_DATA_DIR" in refused.stderr
     assert not (data / "development.json").exists()
     (data / "development.json").write_text('{"client_id": "demo-app"')
     for command in (["serve", "--port", str(here.port)], ["config", "check"]):
-        refused = here.run(*command)
+        refused = here.shell(*command)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith(f"Error: {data} belongs to development mode")
         assert "give another IDP_DATA_DIR" in refused.stderr
-    broken = here.run("dev", "--port", str(here.port))
+    broken = here.shell("dev", "--port", str(here.port))
     assert (broken.returncode, broken.stdout) == (1, "")
     assert broken.stderr.startswith(f"Error: {data / 'development.json'} cannot be read")
     assert "Traceback" not in broken.stderr
@@ -174,6 +174,6 @@ def test_development_mode_and_production_share_no_directory(here: Provider) -> N
 
 def test_the_two_ports_after_the_last_must_exist(here: Provider) -> None:
     here.environment["IDP_PORT"] = "65534"
-    done = here.run("dev")
+    done = here.shell("dev")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: IDP_PORT: at most 65533")

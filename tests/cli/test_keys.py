@@ -38,7 +38,7 @@ def test_a_rotation_that_comes_too_early_is_refused(provider: Provider) -> None:
     keys = provider.cli("key", "list")
     assert all(set(key) == SHAPE for key in keys)
     assert sorted(key["state"] for key in keys) == ["current", "next"]
-    done = provider.run("key", "rotate", "--json")
+    done = provider.shell("key", "rotate", "--json")
     assert (done.returncode, done.stdout) == (1, "")
     assert "may be used from" in done.stderr
     assert provider.cli("key", "list") == keys
@@ -53,7 +53,7 @@ def test_a_running_server_follows_a_rotation_and_refuses_no_token(tmp_path: Path
         first = kid_of(before["access_token"])
         assert published(provider) == set(states(provider))
         deadline = time.monotonic() + 60
-        while provider.run("key", "rotate").returncode != 0:  # the next key must have been published for long enough
+        while provider.shell("key", "rotate").returncode != 0:  # the next key must have been published for long enough
             assert time.monotonic() < deadline
             time.sleep(0.5)
         assert sorted(states(provider).values()) == ["current", "next", "retired"]
@@ -101,7 +101,7 @@ def test_the_secret_key_is_rotated_without_ending_anybodys_access(tmp_path: Path
         tokens_for(provider, client)  # the password opens too
         provider.stop()
         provider.environment["IDP_SECRET_KEY"] = old
-        refused = provider.run("serve")
+        refused = provider.shell("serve")
         assert (refused.returncode, "another secret key" in refused.stderr) == (1, True)
 
 
@@ -115,7 +115,7 @@ def test_a_stored_key_that_is_too_short_stops_the_start_and_is_named(tmp_path: P
             return services.sealer.seal(short, stored_keys.PURPOSE, kid)
 
         sql(provider, "UPDATE signing_keys SET private_key = ? WHERE kid = ?", with_services(provider, damage), kid)
-        refused = provider.run("serve")
+        refused = provider.shell("serve")
     assert refused.returncode == 1
     assert f"Error: The signing key {kid} in the database cannot be used: its modulus has 1024 bits" in refused.stderr
 

@@ -59,7 +59,7 @@ def test_a_persons_sessions_and_grants_are_counted(provider: Provider, app: App)
     ],
 )
 def test_what_is_not_there_fails_with_its_reason(provider: Provider, arguments: tuple[str, ...], reason: str) -> None:
-    done = provider.run("revoke", *arguments)
+    done = provider.shell("revoke", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert reason in done.stderr
 
@@ -79,6 +79,6 @@ def test_two_secrets_of_a_client_live_at_once_for_as_long_as_was_said(provider: 
 
 @pytest.mark.parametrize("duration", ["soon", "-1h", "1", "9999d"])
 def test_a_duration_that_is_none_is_a_usage_error(provider: Provider, app: App, duration: str) -> None:
-    done = provider.run("client", "rotate-secret", app.client_id, f"--keep-old={duration}")
+    done = provider.shell("client", "rotate-secret", app.client_id, f"--keep-old={duration}")
     assert done.returncode == 2
     assert "--keep-old" in done.stderr

@@ -33,7 +33,7 @@ def here(tmp_path: Path) -> Iterator[Provider]:
 
 def refusal(provider: Provider, *arguments: str) -> str:
     """Why it did not start: one error, nothing on standard output, no traceback."""
-    done = provider.run("serve", "--port", str(provider.port), *arguments)
+    done = provider.shell("serve", "--port", str(provider.port), *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
     assert done.stderr.count("Error: ") == 1
@@ -132,7 +132,7 @@ def test_a_first_start_makes_a_key_for_us_alone_and_refuses_one_that_others_can_
     assert process.returncode == 0
     key.chmod(0o644)
     assert "can be read by others (mode 0644)" in refusal(here)
-    done = here.run("client", "list")  # no other command uses it either
+    done = here.shell("client", "list")  # no other command uses it either
     assert (done.returncode, "can be read by others" in done.stderr) == (1, True)
     key.chmod(0o600)
     here.environment["IDP_SECRET_KEY"] = secrets.token_urlsafe(32)

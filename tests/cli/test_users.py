@@ -36,7 +36,7 @@ def test_a_person_is_created_shown_listed_and_changed(provider: Provider) -> Non
     updated = provider.cli("user", "update", created["sub"], "--name", "Bo Other", "--claim", "given_name=")
     assert updated["name"] == "Bo Other"
     assert "given_name" not in updated["claims"]
-    done = provider.run("user", "list")
+    done = provider.shell("user", "list")
     assert (done.returncode, "bo@example.test" in done.stdout.lower()) == (0, True)
 
 
@@ -52,7 +52,7 @@ def test_exactly_one_newline_of_a_password_is_dropped(provider: Provider) -> Non
 
 def test_a_password_that_cannot_be_used_creates_nobody(provider: Provider) -> None:
     create = ("user", "create", "short@example.test", "--password-stdin", "--json")
-    short = provider.run(*create, stdin="elevenchars\n")
+    short = provider.shell(*create, stdin="elevenchars\n")
     assert (short.returncode, short.stdout) == (1, "")
     assert (
         short.stderr == "Error: That password is too short: take at least 12 characters, such as four or five words.\n"
@@ -191,7 +191,7 @@ def test_pw_05_a_password_that_would_be_guessed_is_refused_with_the_reason(
 ) -> None:
     """The attacker tries what people take when nobody stops them."""
     names = ("--name", "Eve", "--claim", "given_name=Evangelina", "--claim", "family_name=Zwerenz")
-    done = provider.run("user", "create", "eve@example.test", *names, "--password-stdin", stdin=password)
+    done = provider.shell("user", "create", "eve@example.test", *names, "--password-stdin", stdin=password)
     assert (done.returncode, done.stdout) == (1, "")
     assert why in done.stderr
     assert password not in done.stderr
@@ -212,10 +212,10 @@ def test_pw_11_a_password_has_no_age_and_no_history(provider: Provider) -> None:
 
 def test_a_hash_that_is_none_creates_nobody(provider: Provider) -> None:
     for given in ("plain text", "", "$2b$31$" + "a" * 53, "{}", "{SSHA}AAAAA", '{"credentialData": "{}"}'):
-        done = provider.run("user", "create", "eve@example.test", "--password-hash-stdin", stdin=given)
+        done = provider.shell("user", "create", "eve@example.test", "--password-hash-stdin", stdin=given)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("Error: That hash cannot be used: ")
-    assert provider.run("user", "show", "eve@example.test").returncode == 1
+    assert provider.shell("user", "show", "eve@example.test").returncode == 1
 
 
 def test_a_factor_that_nobody_has_is_reset_without_a_word(provider: Provider) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.provider import Browser, Provider, authorize_url, pkce, running, token_request, tokens_for
 from tests.signin.reading import query
 
-LIMIT = 60
+LIMIT = 20
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,12 @@ def use_up(provider: Provider, client: dict[str, Any]) -> httpx2.Response:
 def test_an_app_that_sends_too_much_is_told_how_long_to_wait(installation: Provider, client: dict[str, Any]) -> None:
     first = token_request(installation, client, grant_type="refresh_token", refresh_token="none")
     assert first.headers["ratelimit-policy"] == f'"client";q={LIMIT};w=60'
-    assert first.headers["ratelimit"] == '"client";r=0;t=1'
+    assert first.headers["ratelimit"] == '"client";r=0;t=3'
     assert "retry-after" not in first.headers
     refused = use_up(installation, client)
     assert refused.json()["error"] == "temporarily_unavailable"
     assert refused.headers["ratelimit"] == f'"client";r=0;t={refused.headers["retry-after"]}'
-    assert refused.headers["retry-after"] == "1"
+    assert 1 <= int(refused.headers["retry-after"]) <= 3
 
 
 def test_a_refusal_costs_no_refresh_token_and_no_other_app_anything(
