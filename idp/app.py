@@ -110,7 +110,6 @@ def create_app(
     @asynccontextmanager
     async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
         services = await open_services(settings, clock=clock, hashing=hashing, development=development)
-        starlette.state.services = services
         starlette.state.origins = Origins(services)
         starlette.state.refusals = Refusals(services)
         front.serve(services)

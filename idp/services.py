@@ -43,6 +43,6 @@ class Services:
 
 
 def services_of(request: HTTPConnection) -> Services:
-    services = request.app.state.services
-    assert isinstance(services, Services)  # noqa: S101  # app.py puts it there
+    services = request.scope["idp.services"]
+    assert isinstance(services, Services)  # noqa: S101  # the front puts it there
     return services

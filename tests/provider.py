@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ from tests.servers import free_port
 PASSWORD = "correct horse battery staple"
 EMAIL = "ana@example.test"
 CALLBACK = "https://app.example.com/callback"
+TLS = ssl.create_default_context()  # one for all clients: it takes longer to make than most requests
 # argon2id at its least, so that the tests do not wait for it.
 CHEAP_PASSWORDS = {
     "IDP_PASSWORD_MEMORY_KIB": "8192",
@@ -104,7 +106,7 @@ class Provider:
         deadline = time.monotonic() + 60
         while True:
             try:
-                httpx2.get(f"{self.issuer}/jwks", headers={"Host": self.host}, timeout=2).raise_for_status()
+                httpx2.get(f"{self.issuer}/jwks", headers={"Host": self.host}, timeout=2, verify=TLS).raise_for_status()
             except httpx2.HTTPError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the provider did not start:\n{self.log.read_text()}") from None
@@ -183,7 +185,7 @@ class Browser:
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
-        self.http = httpx2.Client(base_url=issuer, timeout=30, follow_redirects=False)
+        self.http = httpx2.Client(base_url=issuer, timeout=30, follow_redirects=False, verify=TLS)
         self.page: httpx2.Response | None = None
         weakref.finalize(self, self.http.close)
 
@@ -290,7 +292,7 @@ def token_request(provider: Provider, client: dict[str, Any], **data: str) -> ht
     else:
         data = {"client_id": client["client_id"]} | data
     sent = {name: value for name, value in data.items() if value != ""}
-    return httpx2.post(f"{provider.issuer}/token", data=sent, auth=auth, timeout=30)
+    return httpx2.post(f"{provider.issuer}/token", data=sent, auth=auth, timeout=30, verify=TLS)
 
 
 def tokens_for(

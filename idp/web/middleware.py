@@ -65,11 +65,13 @@ class Front:
         self._body_seconds = body_seconds
         self._answer_seconds = answer_seconds
         self._always: tuple[tuple[bytes, bytes], ...] = _ALWAYS
+        self._services: Services | None = None
         self._hosts: frozenset[bytes] = frozenset()
         self._pace = Pace()
 
     def serve(self, services: Services) -> None:
         """Called when the services are open, before the first request."""
+        self._services = services
         self._hosts = guard.hosts_of(services.settings.issuer)
         if services.settings.secure and not services.settings.loopback:
             self._always = (*_ALWAYS, _HSTS)
@@ -78,6 +80,7 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["idp.services"] = self._services
         reference = scope["idp.reference"] = new_reference()
         body = Body(scope, receive)
         answer = _Answer(scope, send, self._always, reference, body)

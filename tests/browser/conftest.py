@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.chrome import Windows, launched
 from tests.browser.sites import Site, site
-from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, Provider, authorize_url, pkce, redeem, running
+from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, TLS, Provider, authorize_url, pkce, redeem, running
 
 PROOF = pkce()
 
@@ -168,7 +168,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            httpx2.get(url, timeout=2)
+            httpx2.get(url, timeout=2, verify=TLS)
         except httpx2.HTTPError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"it did not start:\n{log.read_text()}") from None

@@ -10,6 +10,7 @@ import httpx2
 from tests.cli.conftest import Many
 from tests.provider import (
     CALLBACK,
+    TLS,
     Browser,
     Provider,
     answer_of,
@@ -188,7 +189,7 @@ def test_a_change_counts_from_the_next_request_on(provider: Provider) -> None:
     assert (updated["client_name"], updated["redirect_uris"]) == ("Moved", [moved])
     assert updated["scope"] == client["scope"]
     assert updated["created_at"] == client["created_at"] < updated["updated_at"]
-    before = httpx2.get(provider.issuer + authorize_url(client, pkce().challenge))
+    before = httpx2.get(provider.issuer + authorize_url(client, pkce().challenge), verify=TLS)
     assert (before.status_code, "cannot be sent back" in before.text) == (400, True)
     assert 'id="continue"' in Browser(provider.issuer).open(authorize_url(updated, pkce().challenge)).text
 
@@ -207,9 +208,9 @@ def test_a_deleted_app_has_nothing_left(provider: Provider) -> None:
     client = provider.create_client()
     tokens = tokens_for(provider, client, scope="openid offline_access")
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-    assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer).status_code == 200
+    assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer, verify=TLS).status_code == 200
     assert provider.cli("client", "delete", client["client_id"]) == {"client_id": client["client_id"], "deleted": True}
-    assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer).status_code == 401
+    assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer, verify=TLS).status_code == 401
     refreshed = token_request(provider, client, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert refreshed.json()["error"] == "invalid_client"
-    assert httpx2.get(provider.issuer + authorize_url(client, pkce().challenge)).status_code == 400
+    assert httpx2.get(provider.issuer + authorize_url(client, pkce().challenge), verify=TLS).status_code == 400

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.provider import Provider, installed
+from tests.provider import TLS, Provider, installed
 
 
 def three_free_ports() -> int:
@@ -100,8 +100,13 @@ def test_it_prints_what_to_open_ends_on_ctrl_c_and_keeps_the_password(
         urls = [f"http://localhost:{here.port + number}" for number in range(3)]
         assert all(url in printed for url in urls)
         assert "ana@example.test" in printed
-        assert [httpx2.get(url).status_code for url in (*urls, f"{urls[0]}/dev/mail")] == [200, 200, 200, 200]
-        assert httpx2.get(f"{urls[2]}/me").status_code == 401
+        assert [httpx2.get(url, verify=TLS).status_code for url in (*urls, f"{urls[0]}/dev/mail")] == [
+            200,
+            200,
+            200,
+            200,
+        ]
+        assert httpx2.get(f"{urls[2]}/me", verify=TLS).status_code == 401
         here.environment["IDP_ISSUER"] = urls[0]
         here.cli("user", "set-password", "ana@example.test", "--password-stdin", stdin="something else entirely\n")
     finally:
@@ -120,7 +125,7 @@ def test_it_prints_what_to_open_ends_on_ctrl_c_and_keeps_the_password(
 
 def demo_user_may_sign_in(app: str, password: str) -> bool:
     """Whether the password is right at the provider that the demo app sends people to."""
-    with httpx2.Client(follow_redirects=True, timeout=30) as http:
+    with httpx2.Client(follow_redirects=True, timeout=30, verify=TLS) as http:
         page = http.get(f"{app}/sign-in")
         form = dict(re.findall(r'name="(csrf)" value="([^"]*)"', page.text))
         form |= {"username": "ana@example.test", "password": password}
@@ -136,7 +141,9 @@ def test_every_page_wears_the_ribbon_and_the_environment_says_port_and_log(here:
     try:
         provider, app, api = (f"http://localhost:{here.port + number}" for number in range(3))
         assert all(url in printed for url in (provider, app, api))
-        with httpx2.Client(follow_redirects=True, timeout=30, headers={"Sec-Fetch-Site": "same-origin"}) as http:
+        with httpx2.Client(
+            follow_redirects=True, timeout=30, headers={"Sec-Fetch-Site": "same-origin"}, verify=TLS
+        ) as http:
             pages = [http.get(f"{app}{path}") for path in ("/", "/signed-out", "/nothing", "/callback", "/sign-in")]
             pages += [http.get(f"{provider}{path}") for path in ("/", "/nothing", "/authorize", "/signed-out")]
             pages += [http.post(f"{provider}/dev/mail/test"), http.get(f"{provider}/dev/mail/1")]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from idp.services import Services
 from idp.store import keys as stored_keys
 from tests.oauth.wire import sql, with_services
-from tests.provider import Provider, installed, running, token_request, tokens_for
+from tests.provider import TLS, Provider, installed, running, token_request, tokens_for
 
 SHAPE = {"kid", "state", "algorithm", "created_at", "active_at", "retired_at", "expires_at"}
 
@@ -23,7 +23,7 @@ def kid_of(token: str) -> str:
 
 
 def published(provider: Provider) -> set[str]:
-    return {key["kid"] for key in httpx2.get(f"{provider.issuer}/jwks").json()["keys"]}
+    return {key["kid"] for key in httpx2.get(f"{provider.issuer}/jwks", verify=TLS).json()["keys"]}
 
 
 def states(provider: Provider) -> dict[str, str]:
@@ -64,7 +64,7 @@ def test_a_running_server_follows_a_rotation_and_refuses_no_token(tmp_path: Path
         assert states(provider)[kid_of(token_for_service(provider, client))] == "current"
         assert published(provider) == set(states(provider))
         bearer = {"Authorization": f"Bearer {before['access_token']}"}
-        assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer).status_code == 200
+        assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer, verify=TLS).status_code == 200
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.provider import Provider, installed
+from tests.provider import TLS, Provider, installed
 from tests.servers import free_port
 
 
@@ -148,6 +148,7 @@ def test_several_workers_serve_one_port(here: Provider) -> None:
             f"{here.issuer}/token",
             data={"grant_type": "client_credentials"},
             auth=(client["client_id"], client["client_secret"]),
+            verify=TLS,
         )
         for _ in range(10)
     ]
@@ -170,7 +171,7 @@ def test_two_first_starts_at_once_are_one_installation_and_both_end_well(tmp_pat
                 )
         for each in pair:
             each.wait()
-        first, second = (httpx2.get(f"{each.issuer}/jwks").json() for each in pair)
+        first, second = (httpx2.get(f"{each.issuer}/jwks", verify=TLS).json() for each in pair)
         assert first == second
         assert len(first["keys"]) == 2
         processes = [each.process for each in pair if each.process]

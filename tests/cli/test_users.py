@@ -8,14 +8,14 @@ import pytest
 
 from tests.cli.conftest import Many
 from tests.oauth.wire import sql
-from tests.provider import Browser, Provider, authorize_url, pkce, token_request, tokens_for
+from tests.provider import TLS, Browser, Provider, authorize_url, pkce, token_request, tokens_for
 
 SHAPE = {"sub", "email", "email_verified", "name", "claims", "created_at", "updated_at", "disabled_at"}
 PASSWORD = "a password of some length"
 
 
 def userinfo(provider: Provider, token: str) -> httpx2.Response:
-    return httpx2.get(f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"})
+    return httpx2.get(f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, verify=TLS)
 
 
 def may_sign_in(provider: Provider, client: dict[str, object], email: str, password: str) -> bool:

@@ -10,7 +10,7 @@ from authlib.integrations.starlette_client import OAuth  # type: ignore[import-u
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.provider import CALLBACK, EMAIL, Browser, Provider, pkce, tokens_for
+from tests.provider import CALLBACK, EMAIL, TLS, Browser, Provider, pkce, tokens_for
 
 SCOPE = "openid email offline_access"
 BYE = "https://app.example.com/bye"
@@ -26,7 +26,7 @@ def client(request: pytest.FixtureRequest, provider: Provider) -> dict[str, Any]
 
 @pytest.fixture(scope="module")
 def metadata(provider: Provider) -> dict[str, Any]:
-    found: dict[str, Any] = httpx2.get(f"{provider.issuer}/.well-known/openid-configuration").json()
+    found: dict[str, Any] = httpx2.get(f"{provider.issuer}/.well-known/openid-configuration", verify=TLS).json()
     return found
 
 
@@ -47,7 +47,7 @@ def settings(client: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]
 
 def verified(id_token: str, metadata: dict[str, Any], client: dict[str, Any], **expected: str) -> dict[str, Any]:
     """The claims, by the rules of OpenID Connect Core section 3.1.3.7."""
-    keys = KeySet.import_key_set(httpx2.get(metadata["jwks_uri"]).json())
+    keys = KeySet.import_key_set(httpx2.get(metadata["jwks_uri"], verify=TLS).json())
     token = jwt.decode(id_token, keys, algorithms=metadata["id_token_signing_alg_values_supported"])
     rules: dict[str, Any] = {"iss": metadata["issuer"], "aud": client["client_id"], **expected}
     demanded: dict[str, Any] = {name: {"essential": True, "value": value} for name, value in rules.items()}

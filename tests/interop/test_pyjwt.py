@@ -8,7 +8,7 @@ import httpx2
 import jwt
 import pytest
 
-from tests.provider import EMAIL, Provider, running, token_request, tokens_for
+from tests.provider import EMAIL, TLS, Provider, running, token_request, tokens_for
 
 API = "https://api.example.com"
 # A key may be used once it has been published for so long, and for the 5 s in which every worker follows.
@@ -28,7 +28,7 @@ class ResourceServer:
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
-        metadata = httpx2.get(f"{issuer}/.well-known/openid-configuration").json()
+        metadata = httpx2.get(f"{issuer}/.well-known/openid-configuration", verify=TLS).json()
         self.keys = jwt.PyJWKClient(metadata["jwks_uri"])
 
     def accept(self, token: str, audience: str = API) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.provider import Browser, Provider, authorize_url, pkce, running, token_request, tokens_for
+from tests.provider import TLS, Browser, Provider, authorize_url, pkce, running, token_request, tokens_for
 from tests.signin.reading import query
 
 LIMIT = 20
@@ -82,7 +82,9 @@ def test_rl_08_a_public_client_is_counted_for_each_address(installation: Provide
 
     def ask(address: str) -> int:
         headers = {"X-Forwarded-For": address}
-        return httpx2.post(f"{installation.issuer}/token", data=data, headers=headers, timeout=30).status_code
+        return httpx2.post(
+            f"{installation.issuer}/token", data=data, headers=headers, timeout=30, verify=TLS
+        ).status_code
 
     statuses = [ask("198.51.100.7")]
     while statuses[-1] != 429 and len(statuses) < 20 * LIMIT:
@@ -96,7 +98,7 @@ def test_rl_08_a_public_client_is_counted_for_each_address(installation: Provide
 def test_pages_of_the_app_may_read_what_is_left(installation: Provider, client: dict[str, Any]) -> None:
     headers = {"Origin": "https://app.example.com"}
     auth = client["client_id"], client["client_secret"]
-    answer = httpx2.post(f"{installation.issuer}/token", auth=auth, headers=headers, timeout=30)
+    answer = httpx2.post(f"{installation.issuer}/token", auth=auth, headers=headers, timeout=30, verify=TLS)
     exposed = answer.headers["access-control-expose-headers"].split(", ")
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(exposed)
 
@@ -115,7 +117,7 @@ def test_rl_10_one_address_stores_no_more_requests_than_it_may(installation: Pro
 
     def post(address: str) -> httpx2.Response:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": address}
-        return httpx2.post(url, content=encoded, headers=headers, timeout=30)
+        return httpx2.post(url, content=encoded, headers=headers, timeout=30, verify=TLS)
 
     answers = [post("203.0.113.7")]
     while answers[-1].status_code != 429 and len(answers) < 200:

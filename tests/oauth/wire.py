@@ -27,12 +27,12 @@ from idp.settings import load
 from idp.store import clients
 from idp.store import keys as stored_keys
 from idp.store.ids import new_id, new_secret
-from tests.provider import CALLBACK, Browser, Provider, answer_of, authorize_url, forms, pkce
+from tests.provider import CALLBACK, TLS, Browser, Provider, answer_of, authorize_url, forms, pkce
 
 T = TypeVar("T")
 FORM = "application/x-www-form-urlencoded"
 # A connection each: no answer of one request can reach another, and none is found closed.
-_HTTP = httpx2.Client(timeout=30, limits=httpx2.Limits(max_keepalive_connections=0))
+_HTTP = httpx2.Client(timeout=30, limits=httpx2.Limits(max_keepalive_connections=0), verify=TLS)
 
 
 def send(method: str, url: str, **arguments: Any) -> httpx2.Response:

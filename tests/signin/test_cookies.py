@@ -12,6 +12,7 @@ import pytest
 from tests.provider import (
     EMAIL,
     PASSWORD,
+    TLS,
     Browser,
     Provider,
     answer_of,
@@ -54,7 +55,12 @@ class Tls:
         if data is not None:
             headers["Origin"] = ISSUER
         answer = httpx2.request(
-            "GET" if data is None else "POST", self.provider.issuer + path, data=data, headers=headers, timeout=30
+            "GET" if data is None else "POST",
+            self.provider.issuer + path,
+            data=data,
+            headers=headers,
+            timeout=30,
+            verify=TLS,
         )
         self.answers.append(answer)
         for header in answer.headers.get_list("set-cookie"):
@@ -84,7 +90,9 @@ def session_cookie(browser: Browser) -> tuple[str, str]:
 
 
 def home_with(provider: Provider, cookie: str) -> str:
-    return heading_of(httpx2.get(f"{provider.issuer}/", headers={"Host": provider.host, "Cookie": cookie}, timeout=30))
+    return heading_of(
+        httpx2.get(f"{provider.issuer}/", headers={"Host": provider.host, "Cookie": cookie}, timeout=30, verify=TLS)
+    )
 
 
 def test_se05_on_loopback_the_port_is_in_the_name_since_cookies_ignore_ports(
@@ -154,12 +162,13 @@ def test_a_cookie_that_came_twice_counts_as_absent(at_consent: Browser, provider
     for twice in (f"{name}={value}; {name}=x", f"{name}=x; {name}={value}", f"{name}={value}; {name}={value}"):
         assert home_with(provider, twice) == NOT_SIGNED_IN
     headers = [("Cookie", f"{name}={value}"), ("Cookie", f"{name}=x")]
-    assert heading_of(httpx2.get(f"{provider.issuer}/", headers=headers, timeout=30)) == NOT_SIGNED_IN
+    assert heading_of(httpx2.get(f"{provider.issuer}/", headers=headers, timeout=30, verify=TLS)) == NOT_SIGNED_IN
     browser_cookie = f"idp_browser_{provider.port}"
     page = httpx2.get(
         provider.issuer + path_of(at_consent),
         headers={"Cookie": f"{browser_cookie}={at_consent.http.cookies[browser_cookie]}; {browser_cookie}=x"},
         timeout=30,
+        verify=TLS,
     )
     assert (page.status_code, heading_of(page)) == (400, "Your browser does not keep our cookie")
 
@@ -185,7 +194,9 @@ def test_un02_a_strange_cookie_is_nobodys_session(provider: Provider, at_consent
     """The attacker sends a cookie that is empty, quoted, endless, no text, SQL, a path, or nearly a real one."""
     name, real = session_cookie(at_consent)
     sent = value.replace(b"{value}", real.encode()).replace(b"{VALUE}", real.swapcase().encode())
-    answer = httpx2.get(f"{provider.issuer}/", headers=[(b"Cookie", f"{name}=".encode() + sent)], timeout=30)
+    answer = httpx2.get(
+        f"{provider.issuer}/", headers=[(b"Cookie", f"{name}=".encode() + sent)], timeout=30, verify=TLS
+    )
     assert (answer.status_code, heading_of(answer)) == (200, NOT_SIGNED_IN)
 
 
@@ -197,7 +208,9 @@ def test_se10_no_token_is_a_session_and_no_session_is_a_token(
     name, value = session_cookie(browser)
     for token in (tokens["access_token"], tokens["id_token"], tokens["refresh_token"]):
         assert home_with(provider, f"{name}={token}") == NOT_SIGNED_IN
-    answer = httpx2.get(f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {value}"}, timeout=30)
+    answer = httpx2.get(
+        f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {value}"}, timeout=30, verify=TLS
+    )
     assert answer.status_code == 401
 
 
@@ -270,7 +283,7 @@ def test_se14_the_cookie_that_remembers_an_account_says_nothing_in_another_brows
     for broken in ("A" * 87, browser.http.cookies[name][:-1], "!", "é"):
         assert (
             httpx2.get(
-                provider.issuer + app.url(), headers=[(b"Cookie", f"{name}={broken}".encode())], timeout=30
+                provider.issuer + app.url(), headers=[(b"Cookie", f"{name}={broken}".encode())], timeout=30, verify=TLS
             ).status_code
             == 200
         )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from tests.provider import EMAIL, Browser, Provider, authorize_url, pkce, running
+from tests.provider import EMAIL, TLS, Browser, Provider, authorize_url, pkce, running
 from tests.signin.conftest import App
 from tests.signin.reading import heading_of, path_of, post, query, reference_in, title_of, token_of
 
@@ -51,7 +51,7 @@ def wrong_redirect(browser: Browser, app: App) -> httpx2.Response:
 
 def no_cookie(browser: Browser, app: App) -> httpx2.Response:
     browser.open(app.url())
-    return httpx2.get(browser.issuer + path_of(browser), timeout=30)
+    return httpx2.get(browser.issuer + path_of(browser), timeout=30, verify=TLS)
 
 
 def gone(browser: Browser, app: App) -> httpx2.Response:

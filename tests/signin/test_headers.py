@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from idp.web.pages import form_targets
-from tests.provider import CALLBACK, EMAIL, PASSWORD, Browser, Provider, authorize_url, pkce, running
+from tests.provider import CALLBACK, EMAIL, PASSWORD, TLS, Browser, Provider, authorize_url, pkce, running
 from tests.signin.conftest import App
 from tests.signin.reading import page_of, path_of, post, token_of
 
@@ -322,7 +322,7 @@ def behind_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     "path", ["/", "/nowhere", "/jwks", "/token", "/static/idp.css", "/authorize", "/signin/never-was"]
 )
 def test_browsers_are_told_to_stay_with_https_where_the_provider_is_public(behind_tls: Provider, path: str) -> None:
-    found = httpx2.get(behind_tls.issuer + path, headers={"Host": behind_tls.host}, timeout=30).headers[
+    found = httpx2.get(behind_tls.issuer + path, headers={"Host": behind_tls.host}, timeout=30, verify=TLS).headers[
         "strict-transport-security"
     ]
     assert found == "max-age=63072000; includeSubDomains"
@@ -332,7 +332,7 @@ def test_browsers_are_not_told_so_of_loopback(tmp_path: Path) -> None:
     with running(tmp_path, issuer="https://localhost:8443") as provider:
         assert (
             "strict-transport-security"
-            not in httpx2.get(provider.issuer, headers={"Host": provider.host}, timeout=30).headers
+            not in httpx2.get(provider.issuer, headers={"Host": provider.host}, timeout=30, verify=TLS).headers
         )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 import httpx2
 import pytest
 
-from tests.provider import CALLBACK, EMAIL, PASSWORD, Browser, Provider, answer_of, forms, tokens_for
+from tests.provider import CALLBACK, EMAIL, PASSWORD, TLS, Browser, Provider, answer_of, forms, tokens_for
 from tests.signin.conftest import App, People
 from tests.signin.payloads import CRLF, XSS
 from tests.signin.reading import page_of, path_of, post, query, title_of
@@ -209,7 +209,7 @@ def test_the_host_header_names_no_address(provider: Provider, app: App) -> None:
     """Every address is made from the issuer that was configured."""
     headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
     for path in ("/", app.url(), "/.well-known/openid-configuration", app.url(prompt="none"), "/nowhere"):
-        answer = httpx2.get(provider.issuer + path, headers=headers, timeout=30)
+        answer = httpx2.get(provider.issuer + path, headers=headers, timeout=30, verify=TLS)
         assert "evil.example" not in answer.text
         assert "evil.example" not in str(answer.headers)
 
@@ -243,6 +243,8 @@ def test_tokens_of_somebody_with_an_odd_name_hold_it_as_it_is(
 ) -> None:
     rename(provider, app, people, "Billing", XSS[0], EMAIL)
     token = tokens_for(provider, app.client)["access_token"]
-    answer = httpx2.get(f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    answer = httpx2.get(
+        f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, timeout=30, verify=TLS
+    )
     assert answer.json()["name"] == XSS[0]
     assert answer.headers["content-type"] == "application/json"

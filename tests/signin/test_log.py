@@ -11,6 +11,7 @@ import pytest
 from tests.provider import (
     EMAIL,
     PASSWORD,
+    TLS,
     Browser,
     Provider,
     answer_of,
@@ -47,11 +48,13 @@ def journey(provider: Provider, client: dict[str, str]) -> dict[str, str]:
         provider, client, grant_type="refresh_token", refresh_token=tokens["refresh_token"]
     ).json()
     for token in (tokens["access_token"], "canary-of-a-token"):
-        httpx2.get(f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        httpx2.get(f"{provider.issuer}/userinfo?access_token={token}", timeout=30)
+        httpx2.get(f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"}, timeout=30, verify=TLS)
+        httpx2.get(f"{provider.issuer}/userinfo?access_token={token}", timeout=30, verify=TLS)
     for endpoint in ("introspect", "revoke"):
         for token in (tokens["access_token"], refreshed["refresh_token"], tokens["id_token"], "canary-of-a-token"):
-            httpx2.post(f"{provider.issuer}/{endpoint}", data={"token": token}, auth=basic(client), timeout=30)
+            httpx2.post(
+                f"{provider.issuer}/{endpoint}", data={"token": token}, auth=basic(client), timeout=30, verify=TLS
+            )
     hints = {"id_token_hint": tokens["id_token"], "login_hint": "x", "prompt": "none"}
     browser.http.get(authorize_url(client, proof.challenge, **hints))
     # what is secret comes in the wrong parameter, and is refused

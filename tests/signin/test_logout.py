@@ -13,6 +13,7 @@ from tests.oauth.wire import claims_of, forge_of, raw_get, send, status_of, unpa
 from tests.provider import (
     EMAIL,
     PASSWORD,
+    TLS,
     Browser,
     Provider,
     answer_of,
@@ -195,7 +196,9 @@ def test_a_picture_or_a_link_signs_nobody_out(
 ) -> None:
     before = state_of(provider)
     browser.http.request(method, "/logout")
-    httpx2.request(method, f"{provider.issuer}/logout", params={"id_token_hint": tokens["id_token"]}, timeout=30)
+    httpx2.request(
+        method, f"{provider.issuer}/logout", params={"id_token_hint": tokens["id_token"]}, timeout=30, verify=TLS
+    )
     assert state_of(provider) == before
     assert is_signed_in(browser)
 
@@ -298,10 +301,10 @@ def test_lo_03_signing_out_through_an_app_ends_all_that_hangs_on_the_session(
         == "invalid_grant"
     )
     bearer = {"Authorization": f"Bearer {bound['access_token']}"}
-    assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer).status_code == 401
+    assert httpx2.get(f"{provider.issuer}/userinfo", headers=bearer, verify=TLS).status_code == 401
     secret = client["client_id"], client["client_secret"]
     for token in (bound["access_token"], bound["refresh_token"]):
-        asked = httpx2.post(f"{provider.issuer}/introspect", data={"token": token}, auth=secret)
+        asked = httpx2.post(f"{provider.issuer}/introspect", data={"token": token}, auth=secret, verify=TLS)
         assert asked.json() == {"active": False}
     outlives = token_request(provider, client, grant_type="refresh_token", refresh_token=offline["refresh_token"])
     assert outlives.status_code == 200  # what offline_access is for

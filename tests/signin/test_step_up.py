@@ -13,6 +13,7 @@ from tests.oauth.wire import claims_of
 from tests.provider import (
     EMAIL,
     PASSWORD,
+    TLS,
     Browser,
     Provider,
     answer_of,
@@ -123,7 +124,7 @@ def test_an_essential_acr_that_does_not_exist_here_ends_at_the_app(
     gold = ESSENTIAL.replace(ACR_TWO_FACTORS, "urn:mace:incommon:iap:gold")
     answer = answer_of(browser.open(app.url(claims=gold, prompt=prompt)))
     assert (answer["error"], answer["state"]) == ("unmet_authentication_requirements", "state-123")
-    meaning = httpx2.get(answer["error_uri"])
+    meaning = httpx2.get(answer["error_uri"], verify=TLS)
     assert "acr_values_supported" in meaning.text
 
 
@@ -134,7 +135,7 @@ def test_az_16_no_claim_is_given_that_was_not_allowed(installation: Provider, br
     told = tokens(installation, browser, app, scope="openid", claims=wanted)
     assert "email" not in claims_of(told["id_token"])
     authorization = {"Authorization": f"Bearer {told['access_token']}"}
-    assert set(httpx2.get(f"{installation.issuer}/userinfo", headers=authorization).json()) == {"sub"}
+    assert set(httpx2.get(f"{installation.issuer}/userinfo", headers=authorization, verify=TLS).json()) == {"sub"}
 
 
 @pytest.mark.parametrize("claims", ["{", "x" * 5000, "[" * 3000, '{"id_token":{"acr":1}}'], ids=lambda text: text[:9])
@@ -331,7 +332,7 @@ def assert_as_audited(installation: Provider, browser: Browser, app: App, acr: s
     ).json()
     auth = (app.client_id, app.client["client_secret"])
     introspected = httpx2.post(
-        f"{installation.issuer}/introspect", data={"token": refreshed["access_token"]}, auth=auth
+        f"{installation.issuer}/introspect", data={"token": refreshed["access_token"]}, auth=auth, verify=TLS
     ).json()
     said = [claims_of(each[name]) for each in (told, refreshed) for name in ("id_token", "access_token")]
     sid = said[0]["sid"]
@@ -364,7 +365,9 @@ def test_mf_11_no_acr_is_kept_after_its_factor_was_taken_away(
     refreshed = token_request(installation, app.client, grant_type="refresh_token", refresh_token=told["refresh_token"])
     assert refreshed.json()["error"] == "invalid_grant"
     auth = (app.client_id, app.client["client_secret"])
-    asked = httpx2.post(f"{installation.issuer}/introspect", data={"token": told["access_token"]}, auth=auth)
+    asked = httpx2.post(
+        f"{installation.issuer}/introspect", data={"token": told["access_token"]}, auth=auth, verify=TLS
+    )
     assert asked.json() == {"active": False}
     again = Browser(installation.issuer)
     with_password(again, app.url())

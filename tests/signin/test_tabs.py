@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, forms, pkce, redeem
+from tests.provider import EMAIL, PASSWORD, TLS, Browser, Provider, answer_of, authorize_url, forms, pkce, redeem
 from tests.signin.conftest import App
 from tests.signin.reading import (
     CODES,
@@ -224,7 +224,7 @@ def test_a_browser_that_keeps_no_cookie_is_told_so_and_sent_in_no_circle(
     while answer.is_redirect:
         hops += 1
         assert hops <= 3
-        answer = httpx2.get(provider.issuer + answer.headers["location"], timeout=30)
+        answer = httpx2.get(provider.issuer + answer.headers["location"], timeout=30, verify=TLS)
     assert (answer.status_code, heading_of(answer)) == (400, "Your browser does not keep our cookie")
     assert reference_in(answer) == answer.headers["x-request-id"]
 

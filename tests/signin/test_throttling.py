@@ -12,7 +12,7 @@ import pytest
 
 from idp.factors.throttling import MOST_FAILURES
 from idp.web.origin import client_address
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, installed, running
+from tests.provider import EMAIL, PASSWORD, TLS, Browser, Provider, installed, running
 from tests.signin.conftest import App
 from tests.signin.reading import count, heading_of, page_of, path_of, post, query, step_of, stripped, token_of
 from tests.signin.test_second_factor import Device, codes_of, secret_of
@@ -290,7 +290,7 @@ def test_rl_07_of_two_hundred_guesses_at_once_no_more_are_looked_at_than_may_be(
             fields = {"csrf": token, "password": f"wrong {number}"}
             headers = {"Cookie": cookie, "Origin": provider.issuer}
             url = f"{provider.issuer}{path}/password"
-            return httpx2.post(url, data=fields, headers=headers, timeout=60).status_code
+            return httpx2.post(url, data=fields, headers=headers, timeout=60, verify=TLS).status_code
 
         with ThreadPoolExecutor(50) as pool:
             statuses = list(pool.map(send, range(200)))

@@ -18,7 +18,7 @@ from idp.services import Services
 from idp.web import work
 from idp.web.work import Worker
 from tests.oauth.wire import with_services
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, running
+from tests.provider import EMAIL, PASSWORD, TLS, Browser, Provider, running
 from tests.signin.conftest import App
 from tests.signin.reading import page_of, path_of, query, step_of, token_of
 
@@ -124,7 +124,9 @@ def test_rl_14_of_eight_guesses_with_one_proof_one_is_looked_at(provider: Provid
     def send(number: int) -> int:
         fields = {"csrf": token, "password": f"wrong {number}", "altcha": proof}
         headers = {"Cookie": cookie, "Origin": provider.issuer}
-        return httpx2.post(f"{provider.issuer}{path}/password", data=fields, headers=headers, timeout=30).status_code
+        return httpx2.post(
+            f"{provider.issuer}{path}/password", data=fields, headers=headers, timeout=30, verify=TLS
+        ).status_code
 
     with ThreadPoolExecutor(8) as pool:
         statuses = sorted(pool.map(send, range(8)))

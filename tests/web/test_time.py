@@ -54,7 +54,7 @@ async def http(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
     routes = [Route("/page", hangs), Route("/token", hangs), Route("/other", fails_with_a_timeout_of_its_own)]
     app = _App(routes=routes)
     app.lookup = Lookup(routes)
-    app.state.services, app.state.origins = services, Origins(services)
+    app.state.origins = Origins(services)
     front = Front(app, lambda path: path == "/token", answer_seconds=0.2)
     front.serve(services)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(front), base_url=ISSUER) as client:

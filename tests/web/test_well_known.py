@@ -4,13 +4,13 @@ import httpx2
 import pytest
 
 from idp.settings import SettingsError, load
-from tests.provider import Provider, running
+from tests.provider import TLS, Provider, running
 
 ORIGINS = "https://login.example.com,https://example.org:8443"
 
 
 def get(provider: Provider, path: str) -> httpx2.Response:
-    return httpx2.get(f"{provider.issuer}/.well-known/{path}", follow_redirects=False, timeout=30)
+    return httpx2.get(f"{provider.issuer}/.well-known/{path}", follow_redirects=False, timeout=30, verify=TLS)
 
 
 def test_42_password_managers_find_the_pages_of_passkeys_and_of_the_password(provider: Provider) -> None:
