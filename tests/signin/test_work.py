@@ -40,6 +40,7 @@ def provider(installation: Provider) -> Provider:
     app = App(installation.create_client())
     for number in range(LIMIT):
         assert guess(at_password(app, installation, f"{number}@example.test"), "wrong").status_code == 200
+    query(installation, "UPDATE counters SET full_at = (unixepoch() + 60) * 1000")  # however long that took
     return installation
 
 
