@@ -12,6 +12,8 @@ from argon2 import PasswordHasher
 from idp.factors.foreign_hashes import MAX_BCRYPT_COST, MAX_ITERATIONS, UnknownHash
 from idp.factors.password import Cost, acceptable_hash, hash_password, missing_work, needs_rehash, verify
 
+pytestmark = pytest.mark.slow
+
 RIGHT = "pässword 1234 \U0001f511"
 COST = Cost(memory_kib=19456, time=2, parallelism=1)
 SALT = "c2FsdHNhbHRzYWx0c2FsdA"
@@ -241,7 +243,6 @@ def test_do_08_what_is_not_taken_is_not_worked_on_either(name: str) -> None:
     ],
     ids=lambda text: text[:20],
 )
-@pytest.mark.slow
 def test_do_08_the_costliest_hash_that_is_taken_keeps_a_thread_for_seconds_and_no_longer(encoded: str) -> None:
     """The attacker brings hashes that are just good enough, and signs in as their people."""
     began = time.thread_time()

@@ -20,6 +20,8 @@ from tests.protocol.hostile.claims import expired
 from tests.protocol.hostile.good import THEIRS, Good, Named, changed, fits_a_header, jwk
 from tests.provider import Browser, Provider, answer_of
 
+pytestmark = pytest.mark.slow
+
 
 def in_header(app: App, token: str) -> httpx2.Response | None:
     return userinfo(app.provider, token) if fits_a_header(token) and len(token) < 20_000 else None

@@ -11,6 +11,8 @@ import pytest
 from tests.provider import TLS, Browser, Provider, authorize_url, pkce, running, token_request, tokens_for
 from tests.signin.reading import query
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 20
 
 

@@ -13,6 +13,8 @@ from tests.signin.conftest import App, People
 from tests.signin.payloads import CRLF, XSS
 from tests.signin.reading import page_of, path_of, post, query, title_of
 
+pytestmark = pytest.mark.slow
+
 PLAIN = "plain"
 
 
@@ -214,7 +216,6 @@ def test_the_host_header_names_no_address(provider: Provider, app: App) -> None:
         assert "evil.example" not in str(answer.headers)
 
 
-@pytest.mark.slow
 def test_a_policy_cannot_be_widened_by_the_address_of_an_app(provider: Provider, people: People) -> None:
     """A semicolon or a comma would end the directive that names the target of the form."""
     for target in ("https://app.example.com/a;script-src%20*;b", "https://app.example.com/a,b/c'd?e=f;g"):
@@ -231,7 +232,6 @@ def test_a_policy_cannot_be_widened_by_the_address_of_an_app(provider: Provider,
         assert forms(page.text)[0].action == target
 
 
-@pytest.mark.slow
 def test_an_address_whose_host_would_widen_the_policy_cannot_be_registered(provider: Provider) -> None:
     for host in ("app.example.com;script-src", "app.example.com,evil.example", "*.example.com", "app.example.com'"):
         created = provider.run("client", "create", "Odd", "--redirect-uri", f"https://{host}/cb", "--public")

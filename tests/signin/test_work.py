@@ -22,6 +22,8 @@ from tests.provider import EMAIL, PASSWORD, TLS, Browser, Provider, running
 from tests.signin.conftest import App
 from tests.signin.reading import page_of, path_of, query, step_of, token_of
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 5
 
 
@@ -140,7 +142,6 @@ def test_rl_14_the_proof_of_another_sign_in_or_browser_is_none(provider: Provide
     assert guess(mine, PASSWORD, altcha=solved(others)).status_code == 429
 
 
-@pytest.mark.slow
 def test_in_the_long_run_guesses_are_as_slow_with_proofs_as_without(provider: Provider, app: App) -> None:
     browser, asked = refused_once(app, provider)
     for number in range(LIMIT):

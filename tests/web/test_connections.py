@@ -13,6 +13,8 @@ from tests.oauth.wire import App, register
 from tests.provider import Browser, Provider
 from tests.web.raw import FORM, connect, exchange, head, one_answer, statuses, until_closed
 
+pytestmark = pytest.mark.slow
+
 CHUNKED = b"Transfer-Encoding: chunked"
 
 
@@ -139,7 +141,6 @@ def test_ht_01_a_trailer_is_no_header(provider: Provider, pause: float) -> None:
     assert b"error=" not in answer  # as where no token was sent
 
 
-@pytest.mark.slow
 def test_do_01_a_head_that_does_not_come_is_not_waited_for(provider: Provider) -> None:
     """The attacker opens connections, sends a header now and then, or nothing, and keeps them all (slow-loris)."""
     stop, threads = threading.Event(), []
@@ -182,7 +183,6 @@ def trickle(connection: socket.socket, stop: threading.Event, drop: bytes = b"1\
         pass  # it was cut off
 
 
-@pytest.mark.slow
 def test_do_02_a_body_that_trickles_in_is_cut_off(provider: Provider) -> None:
     """The attacker holds many requests open with a byte now and then, and everybody else waits (R.U.D.Y.)."""
     stop, threads = threading.Event(), []

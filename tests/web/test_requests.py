@@ -158,6 +158,7 @@ def test_ht_11_a_compressed_body_is_not_unpacked(provider: Provider, encoding: s
 POSTED = sorted(path for path, methods in METHODS.items() if "POST" in methods)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", POSTED)
 @pytest.mark.parametrize(
     ("content_type", "body"),
