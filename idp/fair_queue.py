@@ -3,6 +3,8 @@
 import asyncio
 from collections import deque
 
+_MESSAGE = "too many passwords wait to be checked"
+
 
 class Overloaded(Exception):
     """More wait than may; try again soon."""
@@ -78,6 +80,3 @@ class FairQueue:
         self._length -= 1
         if not others:
             del self._waiting[address]
-
-
-_MESSAGE = "too many passwords wait to be checked"

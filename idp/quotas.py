@@ -1,14 +1,13 @@
 """How many requests an app may send: portions that workers reserve in one counter, and count off in memory.
 
-So a request costs nothing to count, and the workers of all nodes share the limit. At the same moment each of them may
-reserve one portion too many; what is beyond the limit is waited for afterwards.
+So a request costs nothing to count, and the workers of all nodes share the limit.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from idp.factors.throttling import Limit
+from idp.factors.throttling import Limit, whole_seconds
 from idp.store.volatile import Volatile
 
 MINUTE = timedelta(minutes=1)
@@ -27,10 +26,9 @@ class Quota:
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
         """draft-ietf-httpapi-ratelimit-headers-10."""
-        seconds = -(-self.reset // timedelta(seconds=1))
         return [
             (b"ratelimit-policy", f'"client";q={self.per_minute};w=60'.encode()),
-            (b"ratelimit", f'"client";r={self.left};t={seconds}'.encode()),
+            (b"ratelimit", f'"client";r={self.left};t={whole_seconds(self.reset)}'.encode()),
         ]
 
 
@@ -81,9 +79,8 @@ class Quotas:
     async def _reserve(self, key: str, portion: _Portion, now: datetime) -> None:
         if now < portion.closed_until:
             return
-        if wait := await self._volatile.left(key, self._limit, now):
-            portion.closed_until = now + wait
-            return
-        await self._volatile.spend(key, self._limit, now)
-        portion.left += self._size
-        portion.until = now + MINUTE
+        if await self._volatile.take(key, self._limit, now):
+            portion.left += self._size
+            portion.until = now + MINUTE
+        else:
+            portion.closed_until = now + await self._volatile.left(key, self._limit, now)

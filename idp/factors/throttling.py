@@ -60,9 +60,14 @@ def wait(pace: Pace, failures: Failures | None, now: datetime) -> timedelta:
     return max(until - now, timedelta(0))
 
 
+def whole_seconds(left: timedelta) -> int:
+    """Rounded up, so that nobody comes back too early."""
+    return -(-left // timedelta(seconds=1))
+
+
 def in_words(left: timedelta) -> str:
     """As a person would say it, rounded up."""
-    seconds = -(-left // timedelta(seconds=1))
+    seconds = whole_seconds(left)
     if seconds <= 90:
         return f"{seconds} seconds" if seconds != 1 else "1 second"
     minutes = -(-seconds // 60)

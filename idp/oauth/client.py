@@ -1,9 +1,8 @@
 """The shared first phase of an endpoint that apps call: read the form, authenticate the client."""
 
-from datetime import timedelta
-
 from starlette.requests import Request
 
+from idp.factors.throttling import whole_seconds
 from idp.protocol import client_auth
 from idp.protocol.client_auth import FAILED, ClientCredentials
 from idp.protocol.clients import Client
@@ -43,8 +42,8 @@ async def _count(request: Request, services: Services, client: Client) -> None:
     try:
         quota = await services.quotas.take(key, services.clock())
     except OverQuota as over:
-        seconds = -(-over.quota.reset // timedelta(seconds=1))
-        request.scope["idp.headers"] = [*over.quota.headers, (b"retry-after", str(seconds).encode())]
+        retry = str(whole_seconds(over.quota.reset)).encode()
+        request.scope["idp.headers"] = [*over.quota.headers, (b"retry-after", retry)]
         raise TooManyRequests("The client sends too many requests: wait as long as Retry-After says.") from None
     request.scope["idp.headers"] = quota.headers
 

@@ -29,21 +29,26 @@ _PREFIX = "idp:limit:"
 _FIND = Statement(Effect.READ, select(_COUNTERS.c.full_at).where(_COUNTERS.c.key == bindparam("of")))
 
 
-def _spend(insert: Any) -> Any:  # what a dialect's insert is has no type of its own
+def _upsert(insert: Any, *, within: bool) -> Any:  # what a dialect's insert is has no type of its own
     before, now = _COUNTERS.c.full_at, bindparam("now", type_=_COUNTERS.c.full_at.type)
     after = case((before > now, before), else_=now) + bindparam("cost", type_=_COUNTERS.c.full_at.type)
     row = insert(_COUNTERS).values(key=bindparam("key"), full_at=bindparam("first"))
-    return row.on_conflict_do_update(index_elements=["key"], set_={"full_at": after})
+    fits = after <= bindparam("most", type_=_COUNTERS.c.full_at.type) if within else None
+    return row.on_conflict_do_update(index_elements=["key"], set_={"full_at": after}, where=fits)
 
 
-_SPEND = Statement(Effect.COUNT, _spend)
+_SPEND = Statement(Effect.COUNT, lambda insert: _upsert(insert, within=False))
+_TAKE = Statement(Effect.COUNT, lambda insert: _upsert(insert, within=True))
 
-# KEYS[1]; now and cost in ms. What is no number, because somebody wrote it, counts as nothing.
+# KEYS[1]; now, cost and most in ms, where a most of 0 is none. What is no number, because somebody wrote it, counts as
+# nothing.
 _SCRIPT = """
-local now, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+local now, cost, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local found = redis.call('GET', KEYS[1])
 local after = math.max(tonumber(found or '') or 0, now) + cost
+if most > 0 and after > most then return 0 end
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', after - now)
+return 1
 """
 
 
@@ -57,6 +62,10 @@ class Volatile(ABC):
     @abstractmethod
     async def spend(self, key: str, limit: Limit, now: datetime) -> None:
         """One more, also where it is over the limit: the wait grows with it, so that a burst is paid for afterwards."""
+
+    @abstractmethod
+    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
+        """One more where that is within the limit: of several at once no more than there may be."""
 
     async def close(self) -> None:
         return
@@ -76,6 +85,11 @@ class InDatabase(Volatile):
         at = milliseconds(now)
         await self._database.run(_SPEND, key=key, first=at + limit.cost, now=at, cost=limit.cost)
 
+    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
+        at = milliseconds(now)
+        bounds = {"now": at, "cost": limit.cost, "most": at + limit.window}
+        return await self._database.run(_TAKE, key=key, first=at + limit.cost, **bounds) == 1
+
 
 class InMemory(Volatile):
     """Of one worker: what limits while Redis cannot be asked."""
@@ -90,6 +104,12 @@ class InMemory(Volatile):
         self._full_at[key] = max(self._full_at.pop(key, 0), milliseconds(now)) + limit.cost
         if len(self._full_at) > _KEPT:
             self._full_at.popitem(last=False)
+
+    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
+        if await self.left(key, limit, now):
+            return False
+        await self.spend(key, limit, now)
+        return True
 
 
 class InRedis(Volatile):
@@ -111,8 +131,18 @@ class InRedis(Volatile):
 
     async def spend(self, key: str, limit: Limit, now: datetime) -> None:
         await self._stand_in.spend(key, _tighter(limit), now)
-        spent = (_SCRIPT, 1, _PREFIX + key, milliseconds(now), limit.cost)
-        await self._ask(lambda: self._client.eval(*spent), now)
+        await self._ask(lambda: self._run(key, limit, now, most=0), now)
+
+    async def take(self, key: str, limit: Limit, now: datetime) -> bool:
+        found = await self._ask(lambda: self._run(key, limit, now, most=milliseconds(now) + limit.window), now)
+        if found is _NO_ANSWER:
+            return await self._stand_in.take(key, _tighter(limit), now)
+        if found:
+            await self._stand_in.spend(key, _tighter(limit), now)
+        return bool(found)
+
+    async def _run(self, key: str, limit: Limit, now: datetime, most: int) -> Any:  # whatever Redis answers
+        return await self._client.eval(_SCRIPT, 1, _PREFIX + key, milliseconds(now), limit.cost, most)
 
     async def close(self) -> None:
         await self._client.aclose()

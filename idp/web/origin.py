@@ -21,7 +21,13 @@ def origin_of(request: Request) -> Origin:
 
 def network_of(request: Request) -> str:
     """An IPv4 address, or the 64 bits that name an IPv6 network: who has one address of it has them all."""
-    text = origin_of(request).address or ""
+    found: str | None = request.scope.get("idp.network")
+    if found is None:
+        found = request.scope["idp.network"] = _network(origin_of(request).address or "")
+    return found
+
+
+def _network(text: str) -> str:
     address = _address(text)
     if isinstance(address, IPv6Address):
         return str(IPv6Network((address, 64), strict=False))

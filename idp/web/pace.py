@@ -1,4 +1,4 @@
-"""Pages begin one by one: whoever arrives together with five hundred others delays them, and no app's request."""
+"""Forms begin one by one: who sends one together with five hundred others delays them, and no app's request."""
 
 import asyncio
 from collections import deque

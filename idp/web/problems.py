@@ -7,7 +7,7 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from idp.factors.throttling import in_words
+from idp.factors.throttling import in_words, whole_seconds
 from idp.protocol import story
 from idp.services import services_of
 from idp.web.pages import page
@@ -34,8 +34,7 @@ class Problem:
     refresh: int | None = None
 
     def after(self, wait: timedelta) -> "Problem":
-        seconds = -(-wait // timedelta(seconds=1))
-        return replace(self, next_step=self.next_step.format(wait=in_words(wait)), refresh=seconds)
+        return replace(self, next_step=self.next_step.format(wait=in_words(wait)), refresh=whole_seconds(wait))
 
     def with_link(self, href: str, text: str) -> "Problem":
         return replace(self, link=Link(href, text))

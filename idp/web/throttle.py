@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from idp import audit
 from idp.audit import Event
 from idp.factors import throttling
-from idp.factors.throttling import NOTHING_HELPS, Failures, Limit, Pace
+from idp.factors.throttling import NOTHING_HELPS, Failures, Limit, Pace, whole_seconds
 from idp.services import Services
 from idp.store import failures
 from idp.store.db import Connection, Runner, Transaction
@@ -47,7 +47,7 @@ class Guess:
     def on_known_device(self) -> bool:
         return devices.known(self.request, self.services, self.browser, self.person, self.services.clock())
 
-    @cached_property
+    @property
     def network(self) -> str:
         return network_of(self.request)
 
@@ -120,15 +120,13 @@ async def address_left(guess: Guess, worker: Worker | None = None, proof: str | 
     With a proof of the worker's work it may have used up as much again: who shares it with a guesser gets by, while
     guesses in the long run are as slow as without it.
     """
-    services, key, now = guess.services, _address_key(guess), guess.services.clock()
+    services, limit = guess.services, _address_limit(guess.services)
     if guess.on_known_device:
         return timedelta(0)
-    limit = _address_limit(services)
-    left = await services.volatile.left(key, limit, now)
-    if not left or worker is None or not proof:
+    left = await services.volatile.left(_address_key(guess), limit, services.clock())
+    if not left or left > timedelta(milliseconds=limit.window) or worker is None or not proof:
         return left
-    beyond = await services.volatile.left(key, replace(limit, burst=2 * limit.burst), now)
-    return left if beyond or not await work.done(services, worker, proof, guess.network) else timedelta(0)
+    return timedelta(0) if await work.done(services, worker, proof, guess.network) else left
 
 
 async def address_failed(guess: Guess) -> None:
@@ -140,10 +138,9 @@ async def address_failed(guess: Guess) -> None:
 async def store_one(request: Request, services: Services) -> None:
     """Before a row is made for a stranger. Raises Rejected where too many of this address were."""
     key, now = key_of(services, "stored", "", network_of(request)), services.clock()
-    if left := await services.volatile.left(key, _STORED, now):
-        retry = str(-(-left // timedelta(seconds=1)))
+    if not await services.volatile.take(key, _STORED, now):
+        retry = str(whole_seconds(await services.volatile.left(key, _STORED, now)))
         raise Rejected(problems.TOO_MANY_STORED, "too many stored requests of one address", {"Retry-After": retry})
-    await services.volatile.spend(key, _STORED, now)
 
 
 def refused(request: Request, left: timedelta, back: str) -> Response:
@@ -155,7 +152,7 @@ def refused(request: Request, left: timedelta, back: str) -> Response:
     problem = problem.with_link(back, "Go back")
     refused_page(request, problem, "too many wrong passwords or codes")
     response = problems.problem_page(request, problem)
-    seconds = -(-retry // timedelta(seconds=1))
+    seconds = whole_seconds(retry)
     response.headers["Retry-After"] = str(seconds)
     response.headers["RateLimit"] = f'"guesses";r=0;t={seconds}'
     return response

@@ -55,10 +55,7 @@ async def done(services: Services, worker: Worker, sent: str, asker: str) -> boo
     `asker` is the address that it is done for.
     """
     now = services.clock()
-    try:
-        payload = altcha.Payload.from_base64(sent[: MAX_LENGTH + 1]) if len(sent) <= MAX_LENGTH else None
-    except Exception:  # noqa: BLE001  # whatever a stranger sends is no work
-        payload = None
+    payload = _read(sent)
     if payload is None or not await services.hashing.run(lambda: _is_right(services, payload), asker):
         return False
     data = payload.challenge.parameters.data or {}
@@ -67,6 +64,15 @@ async def done(services: Services, worker: Worker, sent: str, asker: str) -> boo
         return False
     async with services.database.transaction() as transaction:
         return await handles.burn(transaction, handles.WORK, payload.challenge.parameters.nonce, now, until)
+
+
+def _read(sent: str) -> altcha.Payload | None:
+    if len(sent) > MAX_LENGTH:
+        return None
+    try:
+        return altcha.Payload.from_base64(sent)
+    except Exception:  # noqa: BLE001  # whatever a stranger sends is no work
+        return None
 
 
 def _is_right(services: Services, payload: altcha.Payload) -> bool:

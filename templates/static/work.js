@@ -3,14 +3,13 @@
 const work = document.getElementById("work"), worker = new Worker(work.dataset.worker), waiting = new Map();
 const challenge = JSON.parse(work.dataset.work);
 let proof;
-const end = (said, found) => {
-  proof = found;
-  worker.terminate();
-  work.textContent = said;
+const end = (solution) => {
+  proof = solution ? btoa(JSON.stringify({ challenge, solution })) : "";
+  work.textContent = solution ? work.dataset.done : work.dataset.failed;
   waiting.forEach((button, form) => form.requestSubmit(button));
 };
-worker.onmessage = ({ data }) => end(work.dataset.done, btoa(JSON.stringify({ challenge, solution: data })));
-worker.onerror = () => end(work.dataset.failed, "");
+worker.onmessage = ({ data }) => end(data);
+worker.onerror = () => end();
 worker.postMessage(challenge.parameters);
 document.addEventListener("submit", (event) => {
   const form = event.target;

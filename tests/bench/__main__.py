@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.bench.flows import FLOWS, Flow, Target
 from tests.bench.storm import AT_ONCE, storm
-from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, Provider, installed
+from tests.provider import CHEAP_PASSWORDS, PASSWORD, Provider, installed
 from tests.servers import running_postgres
 
 CONNECTIONS = 8
@@ -82,14 +82,7 @@ def measure_backend(
     backend: str, url: str, core: int, rate: float, chosen: argparse.Namespace, facts: dict[str, object]
 ) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder, installed(Path(folder), url) as provider:
-        service = ("--grant-type", "client_credentials", "--scope", "reports.read")
-        target = Target(
-            provider.port,
-            app=provider.create_client(redirect_uri=CALLBACK),
-            service=provider.create_client(*service, redirect_uri=None),
-            email=provider.create_user()["email"] or EMAIL,
-            password=PASSWORD,
-        )
+        target = target_of(provider)
         started = start(provider, core, CONSTANT_HASHER)
         assert provider.process is not None
         pid = provider.process.pid
@@ -113,14 +106,7 @@ def measure_storm(core: int, facts: dict[str, object]) -> Row:
     with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder, installed(Path(folder)) as provider:
         for name in CHEAP_PASSWORDS:
             del provider.environment[name]
-        service = ("--grant-type", "client_credentials", "--scope", "reports.read")
-        target = Target(
-            provider.port,
-            app=provider.create_client(redirect_uri=CALLBACK),
-            service=provider.create_client(*service, redirect_uri=None),
-            email=EMAIL,
-            password=PASSWORD,
-        )
+        target = target_of(provider)
         start(provider, core, AS_INSTALLED)
         assert provider.process is not None
         pid = provider.process.pid
@@ -138,6 +124,17 @@ def measure_storm(core: int, facts: dict[str, object]) -> Row:
         facts["storm_memory_mib"] = round(grown, 1)
         print(f"  memory at its highest: {grown:.0f} MiB more than before\n")
         return Row(STORM, "sqlite", round(per_s, 1), round(p50, 3), round(p99, 3), None, round(used / count * 1000, 3))
+
+
+def target_of(provider: Provider) -> Target:
+    service = ("--grant-type", "client_credentials", "--scope", "reports.read")
+    return Target(
+        provider.port,
+        app=provider.create_client(redirect_uri=CALLBACK),
+        service=provider.create_client(*service, redirect_uri=None),
+        email=provider.create_user()["email"],
+        password=PASSWORD,
+    )
 
 
 def start(provider: Provider, core: int, module: Sequence[str]) -> float:

@@ -100,12 +100,8 @@ def test_it_prints_what_to_open_ends_on_ctrl_c_and_keeps_the_password(
         urls = [f"http://localhost:{here.port + number}" for number in range(3)]
         assert all(url in printed for url in urls)
         assert "ana@example.test" in printed
-        assert [httpx2.get(url, verify=TLS).status_code for url in (*urls, f"{urls[0]}/dev/mail")] == [
-            200,
-            200,
-            200,
-            200,
-        ]
+        pages = [httpx2.get(url, verify=TLS) for url in (*urls, f"{urls[0]}/dev/mail")]
+        assert [page.status_code for page in pages] == [200] * 4
         assert httpx2.get(f"{urls[2]}/me", verify=TLS).status_code == 401
         here.environment["IDP_ISSUER"] = urls[0]
         here.cli("user", "set-password", "ana@example.test", "--password-stdin", stdin="something else entirely\n")

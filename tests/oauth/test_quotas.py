@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,22 @@ def test_rl_10_one_address_stores_no_more_requests_than_it_may(installation: Pro
     stored = query(installation, "SELECT count(*) FROM handles WHERE kind = 'stored_request'")[0][0]
     assert stored == len(answers) - 1
     assert post("203.0.113.8").status_code == 303
+
+
+def test_rl_10_of_a_burst_of_requests_no_more_are_stored_than_may_be(
+    installation: Provider, client: dict[str, Any]
+) -> None:
+    """The attacker posts a hundred at the same moment, so that each finds the limit whole."""
+    url, _, encoded = (installation.issuer + authorize_url(client, pkce().challenge)).partition("?")
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Forwarded-For": "203.0.113.11"}
+    began = time.monotonic()
+    with ThreadPoolExecutor(50) as pool:
+        posts = [
+            pool.submit(httpx2.post, url, content=encoded, headers=headers, timeout=30, verify=TLS) for _ in range(100)
+        ]
+    statuses = [each.result().status_code for each in posts]
+    assert set(statuses) == {303, 429}
+    assert 30 <= statuses.count(303) <= 31 + (time.monotonic() - began) / 2
 
 
 def test_rl_10_one_address_stores_no_more_long_sign_ins_than_it_may(

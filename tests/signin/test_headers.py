@@ -271,7 +271,7 @@ DANGEROUS = (
 # A page and its own worker, which nobody else can reach.
 OF_WORKER = {
     "work.js": ("worker.onmessage = ", "worker.postMessage("),
-    "worker.js": ("\nonmessage = async (", "return postMessage({ counter"),
+    "worker.js": ("\nonmessage = ({ data }) => solve(data)", ".then(postMessage);"),
 }
 
 

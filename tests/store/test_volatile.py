@@ -54,12 +54,25 @@ async def test_rl_07_of_fifty_at_once_each_is_counted(volatile: Volatile, reques
     assert await volatile.left(key, LIMIT, NOW) == (50 - LIMIT.burst + 1) * LIMIT.every
 
 
+async def test_rl_07_of_fifty_at_once_no_more_are_taken_than_there_are(
+    volatile: Volatile, request: pytest.FixtureRequest
+) -> None:
+    """The attacker sends everything at the same moment, so that each request finds the limit whole."""
+    key = key_of(request)
+    taken = await asyncio.gather(*(volatile.take(key, LIMIT, NOW) for _ in range(50)))
+    assert sum(taken) == LIMIT.burst
+    assert await volatile.left(key, LIMIT, NOW) == LIMIT.every  # what was refused is not paid for
+    assert await volatile.take(key, LIMIT, NOW + LIMIT.every)
+    assert not await volatile.take(key, LIMIT, NOW + LIMIT.every)
+
+
 async def test_re_14_what_somebody_else_wrote_into_redis_counts_as_nothing(redis_url: str, world: World) -> None:
     """Another program, or the attacker, writes rubbish under our keys."""
     volatile, client = volatile_of(redis_url, world.database), redis.Redis.from_url(redis_url)
     for rubbish in (b"\xff\x00", b"", b"nan", b"1e400", b"-5", b"9" * 40):
         await client.set("idp:limit:poisoned", rubbish)
         await volatile.left("poisoned", LIMIT, NOW)
+        await volatile.take("poisoned", LIMIT, NOW)
         await volatile.spend("poisoned", LIMIT, NOW)
     await client.aclose()
     await volatile.close()
@@ -81,8 +94,7 @@ async def test_re_09_without_redis_each_worker_limits_by_itself_and_tighter(
         for _ in range(20):
             await volatile.spend("a", LIMIT, NOW)
         assert await volatile.left("a", LIMIT, NOW) == 21 * LIMIT.every  # what came before counts, too
-        await volatile.spend("b", LIMIT, NOW)
-        assert await volatile.left("b", LIMIT, NOW) == LIMIT.every  # a quarter of four is one
+        assert [await volatile.take("b", LIMIT, NOW) for _ in range(3)] == [True, False, False]  # a quarter of four
         assert time.monotonic() - began < 5  # it is waited for once, and not by each
         if how == "hanging":
             server.send_signal(signal.SIGCONT)
