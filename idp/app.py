@@ -18,10 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from idp import keys, routes
 from idp.challenges import Challenges
+from idp.delivery import deliver_due
 from idp.factors.password import Cost
 from idp.hashing import PasswordHashing, PasswordPool
 from idp.keys import RELOAD_EVERY, Keys
 from idp.outside.breaches import breaches_of
+from idp.outside.mail import Mailer, mailer_of
 from idp.quotas import Quotas
 from idp.secret_keys import secret_keys
 from idp.services import Clock, Services, system_clock
@@ -47,6 +49,7 @@ async def open_services(
     *,
     clock: Clock = system_clock,
     hashing: PasswordHashing | None = None,
+    mailer: Mailer | None = None,
     development: bool = False,
 ) -> Services:
     """Everything an endpoint needs, over a database that is migrated. `close_services` gives it back."""
@@ -69,6 +72,7 @@ async def open_services(
         development=development,
         challenges=Challenges(),
         breaches=breaches_of(settings),
+        mailer=mailer or mailer_of(settings),
         volatile=volatile,
         turns=Turns(),
         quotas=Quotas(volatile, settings.requests_per_client),
@@ -102,6 +106,7 @@ def create_app(
     *,
     clock: Clock = system_clock,
     hashing: PasswordHashing | None = None,
+    mailer: Mailer | None = None,
     development: bool = False,
     more_routes: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
@@ -109,7 +114,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
-        services = await open_services(settings, clock=clock, hashing=hashing, development=development)
+        services = await open_services(settings, clock=clock, hashing=hashing, mailer=mailer, development=development)
         starlette.state.origins = Origins(services)
         starlette.state.refusals = Refusals(services)
         front.serve(services)
@@ -210,7 +215,11 @@ async def _chores(services: Services) -> None:
     async def remove_expired() -> None:
         await prune(services.database, services.clock())
 
+    async def deliver() -> None:
+        await deliver_due(services)
+
     async with asyncio.TaskGroup() as chores:
+        chores.create_task(_every(timedelta(seconds=1), deliver))
         chores.create_task(_every(timedelta(seconds=1), services.database.maintain))
         chores.create_task(_every(RELOAD_EVERY - timedelta(seconds=1), reload))
         chores.create_task(_every(services.settings.prune_interval, remove_expired))

@@ -15,6 +15,7 @@ class Event(StrEnum):
 
     SIGN_IN_SUCCEEDED = "sign_in.succeeded"
     SIGN_IN_FAILED = "sign_in.failed"
+    EMAIL_CODE_SENT = "email_code.sent"
     FACTOR_ACCEPTED = "factor.accepted"
     FACTOR_ENROLLED = "factor.enrolled"
     FACTOR_PUT_OFF = "factor.put_off"

@@ -10,7 +10,7 @@ from idp.oauth.introspect import introspect
 from idp.oauth.revoke import revoke
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
-from idp.signin import home, logout, new_passkey, offering, pages, replacing, second, with_passkey
+from idp.signin import by_email, home, logout, new_passkey, offering, pages, replacing, second, with_passkey
 from idp.signin.begin import begin
 from idp.signin.confirm import confirm
 from idp.signin.loading import posted, shown, to_page
@@ -55,6 +55,9 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/no-passkey", posted(offering.later), methods=["POST"]),
     Route("/signin/{attempt}/select", posted(pages.select), methods=["POST"]),
     Route("/signin/{attempt}/factor", posted(second.factor), methods=["POST"]),
+    Route("/signin/{attempt}/send-code", posted(by_email.send), methods=["POST"]),
+    Route("/signin/{attempt}/email", posted(by_email.code), methods=["POST"]),
+    Route("/email/{link}", by_email.follow),
     Route("/signin/{attempt}/new-password", posted(replacing.new_password), methods=["POST"]),
     Route("/signin/{attempt}/enrol", posted(second.enrol), methods=["POST"]),
     Route("/signin/{attempt}/later", posted(second.later), methods=["POST"]),

@@ -10,6 +10,7 @@ from idp.challenges import Challenges
 from idp.hashing import PasswordHashing
 from idp.keys import Keys
 from idp.outside.breaches import Breaches
+from idp.outside.mail import Mailer
 from idp.quotas import Quotas
 from idp.settings import Settings
 from idp.store.db import Database
@@ -37,6 +38,7 @@ class Services:
     development: bool
     challenges: Challenges
     breaches: Breaches
+    mailer: Mailer
     volatile: Volatile
     turns: Turns
     quotas: Quotas

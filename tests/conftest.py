@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.reporting", "tests.servers", "tests.provider"]
+pytest_plugins = ["tests.reporting", "tests.servers", "tests.provider", "tests.mail"]
 
 # A busy machine is slow, not wrong. (With CI=true Hypothesis draws the same examples every time, by itself.)
 settings.register_profile(

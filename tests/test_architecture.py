@@ -25,12 +25,13 @@ PACKAGE = ROOT / "idp"
 DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
 LOGGERS = (
-    *("app.py", "challenges.py", "logs.py", "cli/serve.py", "outside/breaches.py"),
+    *("app.py", "challenges.py", "delivery.py", "logs.py", "cli/serve.py", "outside/breaches.py"),
     *("store/db.py", "store/volatile.py", "web/middleware.py", "web/refusals.py"),
 )
 
 # One library, one home: who imports what, by files and folders of idp/.
 HOMES: dict[str, tuple[str, ...]] = {
+    "aiosmtplib": ("outside/mail.py",),
     "alembic": ("store/migrate.py",),
     "altcha": ("web/work.py",),
     "argon2": ("factors/password.py",),

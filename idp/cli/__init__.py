@@ -8,6 +8,7 @@ from idp.cli.config import config
 from idp.cli.dev import dev
 from idp.cli.explain import explain
 from idp.cli.keys import key
+from idp.cli.mail import mail
 from idp.cli.revoke import revoke
 from idp.cli.serve import migrate, prune, serve
 from idp.cli.users import user
@@ -31,5 +32,5 @@ def main() -> None:
     """An OAuth 2.1 and OpenID Connect identity provider."""
 
 
-for command in (serve, dev, migrate, user, client, revoke, explain, key, prune, config):
+for command in (serve, dev, migrate, user, client, revoke, explain, key, mail, prune, config):
     main.add_command(command)

@@ -3,7 +3,16 @@
 import click
 
 from idp.app import prepare_data_dir
-from idp.cli.run import check_not_development, check_tls, fail, json_option, show, show_list, telling_what_is_made
+from idp.cli.run import (
+    check_mail,
+    check_not_development,
+    check_tls,
+    fail,
+    json_option,
+    show,
+    show_list,
+    telling_what_is_made,
+)
 from idp.secret_keys import secret_keys
 from idp.settings import Settings, SettingsError, is_secret, load, origins, shown
 
@@ -40,6 +49,7 @@ def check(as_json: bool) -> None:
     try:
         settings = load()
         check_tls(settings)
+        check_mail(settings)
         check_not_development(settings)
         with telling_what_is_made(settings):
             prepare_data_dir(settings)

@@ -57,6 +57,12 @@ def check_tls(settings: Settings) -> None:
         raise SettingsError(message) from None
 
 
+def check_mail(settings: Settings) -> None:
+    """Raises SettingsError where codes are to be sent by mail and no server takes them."""
+    if settings.mails_codes and not settings.smtp_url:
+        raise SettingsError(f"IDP_EMAIL_CODES is {settings.email_codes}, and IDP_SMTP_URL names no server: set it too.")
+
+
 def of_development(settings: Settings) -> bool:
     """Whether development mode made the data directory."""
     return os.access(settings.development_file, os.F_OK)

@@ -81,7 +81,8 @@ def _settings(port: int | None) -> Settings:
     if port > LAST_PORT:
         raise SettingsError(f"IDP_PORT: at most {LAST_PORT}, because the demo app and the demo API take the next two.")
     words = ("demo.read=Read from the demo API in your name",)
-    return load(fallback={"log_format": "text", "scope_texts": words}, issuer=_url(port), port=port, name=_SITE)
+    fallback = {"log_format": "text", "scope_texts": words, "email_codes": "sign_in"}
+    return load(fallback=fallback, issuer=_url(port), port=port, name=_SITE)
 
 
 @contextmanager
@@ -118,9 +119,9 @@ def _bind(host: str, port: int) -> list[socket.socket]:
 
 
 async def _serve(settings: Settings, demo: Demo, sockets: list[list[socket.socket]]) -> None:
-    app_url, api_url = _url(settings.port + 1), _url(settings.port + 2)
+    app_url, api_url, mailbox = _url(settings.port + 1), _url(settings.port + 2), Mailbox()
     apps: tuple[ASGIApp, ...] = (
-        create_app(settings, development=True, more_routes=_mail(settings)),
+        create_app(settings, mailer=mailbox, development=True, more_routes=_mail(settings, mailbox)),
         create_demo_app(
             issuer=settings.issuer,
             client_id=demo.client_id,
@@ -258,8 +259,8 @@ async def _ensure_user(services: Services, demo: Demo) -> None:
             await credentials.add(transaction, sealer, user_id, credentials.PASSWORD, data, now)
 
 
-def _mail(settings: Settings) -> list[Route]:
-    return mail_routes(Mailbox(), _render, system_clock, origin=settings.issuer)
+def _mail(settings: Settings, mailbox: Mailbox) -> list[Route]:
+    return mail_routes(mailbox, _render, system_clock, origin=settings.issuer)
 
 
 def _render(template: str, context: Mapping[str, object]) -> str:

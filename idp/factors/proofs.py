@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from idp.factors import passkey, password, recovery, totp
+from idp.factors import message, passkey, password, recovery, totp
 
 # What each factor is called in amr (RFC 8176 section 2). A factor is one file and one line here.
 FACTORS: Mapping[str, str] = {
@@ -13,6 +13,7 @@ FACTORS: Mapping[str, str] = {
     passkey.NAME: passkey.BOUND,
     totp.NAME: totp.AMR,
     recovery.NAME: recovery.AMR,
+    message.NAME: message.AMR,
 }
 DEVICES = (passkey.NAME, totp.NAME)
 SECOND = (*DEVICES, recovery.NAME)  # codes stand in for a lost device

@@ -1,7 +1,8 @@
 """Every setting: its default, what it means, and what it may hold."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from email.utils import parseaddr
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from idp.settings.kinds import Duration, Listed, Moment, number
 
 PREFIX = "IDP_"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -17,52 +20,9 @@ MIN_SECRET_KEY = 32
 MOST_PASSKEY_ORIGINS = 5
 OPTIONAL, REQUIRED = "optional", "required"
 ALLOW, REFUSE = "allow", "refuse"
-_DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SCOPE_TEXT = re.compile(r"[\x21\x23-\x3c\x3e-\x5b\x5d-\x7e]{1,128}=.{1,100}")
-_LONGEST = timedelta(days=3650)
 _NETLOC = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-def duration(value: object) -> timedelta:
-    """`15m` and the like. Raises ValueError."""
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        value = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if isinstance(value, timedelta) and value > _LONGEST:
-        message = "at most 3650d"
-        raise ValueError(message)
-    if isinstance(value, timedelta):
-        return value
-    message = "write a duration as a number and a unit, such as 90s, 15m, 12h or 30d"
-    raise ValueError(message)
-
-
-def moment(value: object) -> datetime:
-    """`2027-03-01`, or a time with a zone: without one it is UTC. Raises ValueError."""
-    try:
-        found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
-    except ValueError:
-        message = "write a date such as 2027-03-01, or a time such as 2027-03-01T08:00+01:00"
-        raise ValueError(message) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
-
-
-def _listed(value: object) -> object:
-    """Commas and newlines separate alike: a file with a key on each line is as good as a list."""
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in re.split(r"[,\n]", value) if part.strip())
-
-
-def _number(value: object) -> object:
-    """A Literal of numbers takes no text, which is all that an environment holds."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(duration)]
-Moment = Annotated[datetime, BeforeValidator(moment)]
-Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -127,7 +87,7 @@ class Settings(BaseSettings):
     )
     access_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an access token is valid.")
     id_token_lifetime: Duration = Field(timedelta(minutes=15), description="How long an ID token is valid.")
-    signing_key_bits: Annotated[Literal[2048, 3072], BeforeValidator(_number)] = Field(
+    signing_key_bits: Annotated[Literal[2048, 3072], BeforeValidator(number)] = Field(
         2048, description="The size of new RSA signing keys."
     )
     jwks_max_age: Duration = Field(
@@ -200,6 +160,26 @@ class Settings(BaseSettings):
         le=10_000_000,
         description="Requests a minute that each app may send to the token, introspection and revocation endpoints; "
         "0 is no limit.",
+    )
+    smtp_url: str = Field(
+        "",
+        description="The server that takes your mail: smtp://USER:PASSWORD@HOST with STARTTLS, smtps://... with TLS, "
+        "or smtp+plain://HOST without, for a relay of your own; by default none.",
+    )
+    mail_from: str = Field(
+        "", description="The sender of mails, such as Example <id@example.com>; by default no-reply@ the issuer's host."
+    )
+    mails_per_minute: int = Field(
+        300,
+        ge=1,
+        le=1_000_000,
+        description="Mails that people may ask for in a minute, all together; each address and each network gets few "
+        "of them.",
+    )
+    email_codes: Literal["off", "second_factor", "sign_in"] = Field(
+        "off",
+        description="What a code, or a link, by mail is good for: nothing, a second factor for who has no better one, "
+        "or also signing in without a password.",
     )
     redis_url: str = Field(
         "",
@@ -309,6 +289,26 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_is_a_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname or parts.path):
+            message = "write smtp://USER:PASSWORD@HOST:587, smtps://... or smtp+plain://HOST:25"
+            raise ValueError(message)
+        if parts.scheme == "smtp+plain" and parts.password:
+            message = "a password is not sent without TLS: write smtp:// or smtps://"
+            raise ValueError(message)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender_is_one(cls, value: str) -> str:
+        if value and (not value.isprintable() or not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(value)[1])):
+            message = "write an address such as id@example.com, or Example <id@example.com>"
+            raise ValueError(message)
+        return value
+
     @field_validator("breach_api")
     @classmethod
     def _breach_api_is_a_url(cls, value: str) -> str:
@@ -369,6 +369,18 @@ class Settings(BaseSettings):
     @cached_property
     def site_name(self) -> str:
         return self.name or urlsplit(self.issuer).hostname or self.issuer
+
+    @property
+    def mails_codes(self) -> bool:
+        return self.email_codes != "off"
+
+    @property
+    def mail_signs_in(self) -> bool:
+        return self.email_codes == "sign_in"
+
+    @property
+    def sender(self) -> str:
+        return self.mail_from or f"no-reply@{urlsplit(self.issuer).hostname}"
 
     @property
     def database(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from idp.factors import passkey, recovery, totp
+from idp.factors import message, passkey, recovery, totp
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Way:
     last_used: float
 
 
-def listed(has: Mapping[str, Sequence[dict[str, Any]]], *, locked: bool) -> list[Way]:
+def listed(has: Mapping[str, Sequence[dict[str, Any]]], *, locked: bool, by_mail: bool) -> list[Way]:
     """Those that a person has, by the data of their factors. Codes for a lost device come last.
 
-    `locked`: codes of an app are not looked at.
+    `locked`: codes of an app are not looked at. `by_mail`: they have no better one.
     """
     passkeys, devices, codes = has[passkey.NAME], has[totp.NAME], has[recovery.NAME]
     ways = []
@@ -31,6 +31,8 @@ def listed(has: Mapping[str, Sequence[dict[str, Any]]], *, locked: bool) -> list
         used = -1.0 if locked else max(data["last_step"] for data in devices) * float(totp.STEP_SECONDS)
         ways.append(Way(totp.NAME, "Use a code of your authenticator app", "code", used))
     ways.sort(key=lambda way: -way.last_used)
+    if by_mail:
+        ways.append(Way(message.NAME, "Use a code by e-mail", "email-code", 0.0))
     if any(recovery.remaining(data) for data in codes):
         ways.append(Way(recovery.NAME, "Use a recovery code", "recovery" if devices else "code", 0.0))
     return ways

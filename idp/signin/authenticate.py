@@ -55,9 +55,7 @@ async def _check(
     disabled = person is not None and person.disabled_at is not None
     encoded = None if stored is None or disabled else str(stored.data["hash"])
     right = await services.hashing.verify(encoded, password, guess.network)
-    # Whatever was proved before was proved for another try, and perhaps by somebody else.
-    attempt = replace(interaction.attempt, username=guess.name, person=None, proofs=())
-    interaction = replace(interaction, attempt=attempt)
+    interaction = replace(interaction, attempt=interaction.attempt.anew(username=guess.name))
     if not right or person is None or stored is None:
         return await _refuse(interaction, guess, tried)
     checked = Checked(

@@ -7,7 +7,7 @@ from functools import cached_property
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp.factors import passkey
+from idp.factors import message, passkey
 from idp.factors import proofs as evidence
 from idp.factors.proofs import MULTIPLE, SECOND
 from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
@@ -18,7 +18,7 @@ from idp.services import Services
 from idp.settings import REQUIRED
 from idp.signin import accounts, remembered
 from idp.signin.steps import Demand, Progress, Step, missing, next_step
-from idp.store import attempts, consents, credentials, handles
+from idp.store import attempts, consents, credentials, handles, users
 from idp.store.attempts import Attempt
 from idp.store.db import Connection, Transaction
 from idp.store.ids import hash_of, new_id, time_of
@@ -96,6 +96,7 @@ class Interaction:
         two_factors = self._two_factors
         return Progress(
             identified=bool(self.attempt.username),
+            mailed=self.attempt.mailed_at is not None and self.services.settings.mail_signs_in,
             selectable=accounts.selectable(self.signed_in, self.session, self.attempt, self.asked),
             session_user=self.session.user_id if self.session else None,
             auth_time=self.session.authentication.auth_time if self.session else None,
@@ -117,7 +118,7 @@ class Interaction:
             scope=frozenset(self.asked.scope),
             fresh_since=self._fresh_since,
             two_factors=self.asked.asks_for_two_factors or is_due,
-            announced=since is not None and not is_due and not self.put_off,
+            announced=since is not None and not is_due and not self.put_off and not self.services.settings.mails_codes,
             ask_consent=CONSENT in self.asked.prompt,
         )
 
@@ -154,8 +155,24 @@ class Interaction:
         enrolled = self.enrolled
         if enrolled is None:
             enrolled = await credentials.enrolled(connection, self.proving)
-        usable = self.demand.two_factors and not enrolled.isdisjoint(SECOND)
-        return usable or evidence.asks_for_second(enrolled)
+        if evidence.asks_for_second(enrolled) or not self.demand.two_factors:
+            return evidence.asks_for_second(enrolled)
+        return not enrolled.isdisjoint(SECOND) or await self._takes_mail(connection)
+
+    async def second_by_mail(self, connection: Connection) -> bool:
+        """Whether a code by mail is this person's second factor: it never stands in for a better one."""
+        enrolled = await credentials.enrolled(connection, self.proving or "")
+        return enrolled.isdisjoint(SECOND) and await self._takes_mail(connection)
+
+    async def _takes_mail(self, connection: Connection) -> bool:
+        """And not where a mail was the first one: it would be the same twice."""
+        proved = evidence.amr(self.attempt.proofs)
+        if self.attempt.person is None and self.session is not None:
+            proved = self.session.authentication.amr
+        if not self.services.settings.mails_codes or message.AMR in proved:
+            return False
+        person = await users.find(connection, self.proving or "")
+        return person is not None and person.email_verified_at is not None
 
 
 async def restart(old: Interaction, typed: str | None = None) -> Response:

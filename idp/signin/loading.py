@@ -136,10 +136,10 @@ def is_over(interaction: Interaction) -> bool:
 async def load(request: Request) -> Interaction:
     """Raises Halt or Elsewhere. The client and the address are judged again: either may have changed meanwhile."""
     services = services_of(request)
-    began = await _began(services, request.path_params["attempt"])
-    note(request, client_id=began.client_id)
-    browser = _browser(request, services, began)
-    client, attempt = await _current(services, began)
+    attempt_began = await began(services, request.path_params["attempt"])
+    note(request, client_id=attempt_began.client_id)
+    browser = _browser(request, services, attempt_began)
+    client, attempt = await _current(services, attempt_began)
     if client is None:
         raise Halt(problems.UNKNOWN_CLIENT)
     asked = AuthorizationRequest.from_json(attempt.request)
@@ -154,22 +154,22 @@ async def load(request: Request) -> Interaction:
     return await dispatcher.recalled(interaction)
 
 
-async def _current(services: Services, began: Attempt) -> tuple[Client | None, Attempt]:
-    if began.client_id != own.CLIENT_ID:
-        return await attempts.current(services.database, services.sealer, began)
-    return own.client(services.settings), await attempts.current_alone(services.database, services.sealer, began)
+async def _current(services: Services, attempt: Attempt) -> tuple[Client | None, Attempt]:
+    if attempt.client_id != own.CLIENT_ID:
+        return await attempts.current(services.database, services.sealer, attempt)
+    return own.client(services.settings), await attempts.current_alone(services.database, services.sealer, attempt)
 
 
-async def _began(services: Services, url_part: str) -> Attempt:
-    """The attempt as it began. What was too long for a URL was stored."""
+async def began(services: Services, url_part: str) -> Attempt:
+    """The attempt as it began. What was too long for a URL was stored. Raises Halt."""
     ticket = url_part
     if len(url_part) < SHORTEST_TICKET:
         found = await handles.find(services.database, handles.TICKET, url_part)
         ticket = "" if found is None else found.data["ticket"]
-    began = attempts.unseal(services.sealer, ticket)
-    if began is None or services.clock() >= began.expires_at + KEEP_ATTEMPTS:
+    attempt = attempts.unseal(services.sealer, ticket)
+    if attempt is None or services.clock() >= attempt.expires_at + KEEP_ATTEMPTS:
         raise Halt(problems.GONE)  # what was recorded of it is gone, too
-    return replace(began, url_part=url_part)
+    return replace(attempt, url_part=url_part)
 
 
 def _browser(request: Request, services: Services, attempt: Attempt) -> str:

@@ -2,30 +2,29 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from idp import audit, new_passwords
 from idp.audit import Event
-from idp.factors import passkey, recovery, totp
+from idp.factors import totp
 from idp.factors.password import MAX_LENGTH
-from idp.factors.proofs import SECOND
-from idp.protocol import redirects, scopes
+from idp.protocol import scopes
 from idp.protocol.authorize import CONSENT
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
 from idp.settings import REQUIRED
-from idp.signin import accounts, another_way, new_passkey, offering, remembered, replacing, with_passkey, working
+from idp.signin import accounts, by_email, new_passkey, offering, remembered, replacing, with_passkey
 from idp.signin import interaction as dispatcher
-from idp.signin.another_way import Way
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
+from idp.signin.every_page import common, confirming
+from idp.signin.factor_page import NOT_RIGHT, factor_page
 from idp.signin.interaction import MAX_USERNAME, Interaction
-from idp.signin.loading import DENIED, form_token, typed_name
+from idp.signin.loading import DENIED, typed_name
 from idp.signin.proving import OTHER_PERSON
-from idp.signin.second import TOO_MANY, WRONG_CODE, codes_are_locked, email_of, setup
+from idp.signin.second import TOO_MANY, WRONG_CODE, email_of, setup
 from idp.signin.steps import Step
-from idp.store import attempts, consents, credentials, sessions
+from idp.store import attempts, consents, sessions
 from idp.store.attempts import Attempt
 from idp.store.db import Transaction
 from idp.web import answers, devices, problems, qr
@@ -43,11 +42,6 @@ _TOO_MANY = {
     "summary": "Too many wrong codes",
     "field": "password",
     "message": "Enter your password again, and then a code that your app shows at that moment.",
-}
-_WRONG_CODE = {
-    "summary": "That did not work",
-    "field": "code",
-    "message": "The code is not right, or was used already. Wait for the next one and enter it.",
 }
 _PASSWORD_FAULTS = {WRONG_PASSWORD: _WRONG, TOO_MANY: _TOO_MANY}
 _NO_NAME = {
@@ -103,11 +97,11 @@ async def identify(interaction: Interaction, form: Params) -> Response:
     """Who is signing in; a password manager may have filled the password as well."""
     username = typed_name(form)
     if username is None or len(username) > MAX_USERNAME:
-        await _save(interaction, username="", fault=NO_NAME, person=None, proofs=())
+        await _save(interaction, username="", fault=NO_NAME)
         return RedirectResponse(interaction.url, 303)
     if form.get("password") is not None:
         return await with_password(offering.begun(interaction, form), username, form)
-    await _save(interaction, username=username, fault=None, person=None, proofs=())
+    await _save(interaction, username=username, fault=None)
     return RedirectResponse(interaction.url, 303)
 
 
@@ -124,9 +118,7 @@ async def select(interaction: Interaction, form: Params) -> Response:
     if session is None:
         return RedirectResponse(interaction.url, 303)
     services = interaction.services
-    attempt = replace(
-        interaction.attempt, session_id=session.sid, username=session.email, fault=None, person=None, proofs=()
-    )
+    attempt = interaction.attempt.anew(session_id=session.sid, username=session.email, fault=None)
     await browser_sessions.seen(services, session, services.clock())
     async with services.database.transaction() as transaction:
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=session))
@@ -156,7 +148,7 @@ async def consent(interaction: Interaction, form: Params) -> Response:
 async def switch(interaction: Interaction, _: Params) -> Response:
     """Not you? Then the session of this browser does not count for this attempt either."""
     now = interaction.services.clock()
-    await _save(interaction, username="", fault=None, fresh_since=now, session_id=None, person=None, proofs=())
+    await _save(interaction, username="", fault=None, fresh_since=now, session_id=None)
     return RedirectResponse(interaction.url, 303)
 
 
@@ -198,28 +190,11 @@ async def _save(interaction: Interaction, **changes: object) -> None:
     """Of two posts at the same moment one is lost, and its person sees the page of the other."""
     services = interaction.services
     async with services.database.transaction() as transaction:
-        await attempts.save(transaction, services.sealer, replace(interaction.attempt, **changes))  # type: ignore[arg-type]
-
-
-def _common(interaction: Interaction, step: Step) -> dict[str, object]:
-    return {
-        "app": _app(interaction),
-        "csrf": form_token(interaction),
-        "action": f"{interaction.url}/{step}",
-        "switch_action": f"{interaction.url}/switch",
-        "step": step.value,
-        "step_url": f"{interaction.url}/step",
-        "work": working.asked(interaction),
-    }
-
-
-def _app(interaction: Interaction) -> dict[str, str]:
-    host = redirects.host_of(interaction.asked.redirect_uri)
-    return {"name": interaction.client.client_name, "host": host}
+        await attempts.save(transaction, services.sealer, interaction.attempt.anew(**changes))
 
 
 async def _select_page(interaction: Interaction) -> Response:
-    context = _common(interaction, Step.SELECT) | {
+    context = common(interaction, Step.SELECT) | {
         "accounts": [{"sid": each.sid, "name": each.name, "email": each.email} for each in interaction.signed_in],
         "error": None,
     }
@@ -228,7 +203,7 @@ async def _select_page(interaction: Interaction) -> Response:
 
 async def _identify_page(interaction: Interaction) -> Response:
     other = interaction.asked.subject is not None and bool(interaction.signed_in) and not interaction.attempt.fault
-    context = _common(interaction, Step.IDENTIFY) | {
+    context = common(interaction, Step.IDENTIFY) | {
         "username": interaction.asked.login_hint or "",
         "reason": f"{interaction.client.client_name} asks for the account that you used there before."
         if other
@@ -243,59 +218,36 @@ async def _password_page(interaction: Interaction) -> Response:
     username = interaction.attempt.username
     known = await remembered.find(interaction.request, interaction.services, interaction.browser)
     returning = known is not None and known.email == username
-    confirming = interaction.session is not None and interaction.session.email == username
-    context = _common(interaction, Step.PASSWORD) | {
+    again = interaction.session is not None and interaction.session.email == username
+    context = common(interaction, Step.PASSWORD) | {
         "username": username,
         "person": {"name": known.name, "email": known.email} if known and returning else None,
         "forget_action": f"{interaction.url}/forget" if returning else None,
-        "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or "") or with_passkey.fault_of(interaction),
+        "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or "")
+        or by_email.told(interaction)
+        or with_passkey.fault_of(interaction),
+        "email_action": f"{interaction.url}/send-code" if interaction.services.settings.mail_signs_in else None,
         "passkey": await with_passkey.context(interaction, Step.PASSWORD),
-        "reason": _confirming(interaction) if confirming else None,
+        "reason": confirming(interaction) if again else None,
     }
     return page(interaction.request, "signin/password.html", context, form_action=None)
 
 
-def _confirming(interaction: Interaction) -> str:
-    return f"{interaction.client.client_name} asks you to confirm that it is you."
-
-
-async def _factor_page(interaction: Interaction) -> Response:
-    services, user_id = interaction.services, interaction.proving
-    assert user_id is not None  # noqa: S101  # the step is FACTOR only with one
-    has = {
-        name: [each.data for each in await credentials.of_person(services.database, services.sealer, user_id, name)]
-        for name in SECOND
+async def _email_page(interaction: Interaction) -> Response:
+    username = interaction.attempt.username or ""
+    context = common(interaction, Step.EMAIL) | {
+        "username": username,
+        "mail": await by_email.context(interaction, username),
+        "password_action": f"{interaction.url}/identify",
+        "error": by_email.told(interaction) or with_passkey.fault_of(interaction),
+        "passkey": await with_passkey.context(interaction, Step.EMAIL),
     }
-    locked, error = await codes_are_locked(interaction, user_id), _code_fault(interaction)
-    ways = another_way.listed(has, locked=locked)
-    context = _common(interaction, Step.FACTOR) | {
-        "username": await email_of(interaction),
-        "methods": [
-            {"name": way.name, "title": way.title, "open": error is not None and error["field"] == way.field}
-            for way in ways
-        ],
-        "devices": [data["name"] for data in has[totp.NAME]],
-        "locked": locked,
-        "remaining": sum(recovery.remaining(data) for data in has[recovery.NAME]),
-        "passkey": await _passkey_of_person(interaction, ways, has[passkey.NAME]),
-        "reason": _confirming(interaction) if interaction.session is not None else None,
-        "error": error,
-    }
-    return page(interaction.request, "signin/factor.html", context, form_action=None)
-
-
-async def _passkey_of_person(
-    interaction: Interaction, ways: list[Way], has: list[dict[str, Any]]
-) -> dict[str, Any] | None:
-    if not has:
-        return None
-    context = await with_passkey.context(interaction, Step.FACTOR)
-    return context | {"first": ways[0].name == passkey.NAME, "names": [data["name"] for data in has]}
+    return page(interaction.request, "signin/email.html", context, form_action=None)
 
 
 async def _new_password_page(interaction: Interaction) -> Response:
     refusal, alone = replacing.refusal_of(interaction), await replacing.stands_alone(interaction)
-    context = _common(interaction, Step.NEW_PASSWORD) | {
+    context = common(interaction, Step.NEW_PASSWORD) | {
         "username": await email_of(interaction),
         "least": new_passwords.least(interaction.services, alone=alone),
         "most": MAX_LENGTH,
@@ -312,7 +264,7 @@ async def _enrol_page(interaction: Interaction) -> Response:
     shown = setup(interaction)
     email = await email_of(interaction)
     uri = totp.uri(shown.secret, email, interaction.services.settings.site_name)
-    context = _common(interaction, Step.ENROL) | {
+    context = common(interaction, Step.ENROL) | {
         "username": email,
         "qr_code": qr.svg(uri),
         "uri": uri,
@@ -320,13 +272,13 @@ async def _enrol_page(interaction: Interaction) -> Response:
         "recovery_codes": shown.recovery_codes,
         "why": _why_enrol(interaction),
         "later_action": None if interaction.demand.two_factors else f"{interaction.url}/later",
-        "error": _WRONG_CODE if interaction.attempt.fault == WRONG_CODE else None,
+        "error": NOT_RIGHT if interaction.attempt.fault == WRONG_CODE else None,
     }
     return page(interaction.request, "signin/enrol.html", context, form_action=None)
 
 
 async def _enrol_passkey_page(interaction: Interaction) -> Response:
-    context = _common(interaction, Step.ENROL) | {
+    context = common(interaction, Step.ENROL) | {
         "username": await email_of(interaction),
         "recovery_codes": setup(interaction).recovery_codes,
         "why": _why_enrol(interaction),
@@ -347,13 +299,9 @@ def _why_enrol(interaction: Interaction) -> str:
     return f"From {since:%Y-%m-%d} (UTC) on, {who} asks {whom} for a second step at each sign-in."
 
 
-def _code_fault(interaction: Interaction) -> dict[str, str] | None:
-    return _WRONG_CODE if interaction.attempt.fault == WRONG_CODE else with_passkey.fault_of(interaction)
-
-
 async def _offer_page(interaction: Interaction) -> Response:
     assert interaction.session is not None  # noqa: S101  # the step is OFFER only with one
-    context = _common(interaction, Step.OFFER) | {
+    context = common(interaction, Step.OFFER) | {
         "later_action": f"{interaction.url}/no-passkey",
         "error": new_passkey.fault_of(interaction),
     }
@@ -368,7 +316,7 @@ async def _consent_page(interaction: Interaction) -> Response:
         before = frozenset()
     own_words = interaction.services.settings.scope_words
     asked = [(scope, scopes.describe(scope, own_words)) for scope in interaction.asked.scope]
-    context = _common(interaction, Step.CONSENT) | {
+    context = common(interaction, Step.CONSENT) | {
         "account": {"name": session.name, "email": session.email},
         "scopes": [
             {"name": name, "title": text.title, "line": text.line} for name, text in asked if name not in before
@@ -389,7 +337,8 @@ _PAGES: dict[Step, Callable[[Interaction], Awaitable[Response]]] = {
     Step.SELECT: _select_page,
     Step.IDENTIFY: _identify_page,
     Step.PASSWORD: _password_page,
-    Step.FACTOR: _factor_page,
+    Step.EMAIL: _email_page,
+    Step.FACTOR: factor_page,
     Step.NEW_PASSWORD: _new_password_page,
     Step.ENROL: _enrol_page,
     Step.OFFER: _offer_page,

@@ -52,12 +52,13 @@ async def proved(
     attempt = replace(_went_on(interaction, person), person=person.id, proofs=proofs, session_id=None)
     enrolled = await credentials.enrolled(transaction, person.id)
     kept = replace(interaction, attempt=attempt, session=None, enrolled=enrolled)
-    enough = await kept.missing(transaction, proof) is None
-    await _record(transaction, interaction, person, proofs[-1].factor, proof, enough=enough)
-    if not enough:
+    if await kept.missing(transaction, proof) is not None:
+        await _record(transaction, interaction, Event.FACTOR_ACCEPTED, person, factor=proofs[-1].factor)
         return await _remember(transaction, kept)
     session = await _begin_session(transaction, interaction, person, proof, now)
-    attempt = replace(attempt, session_id=session.sid, person=None, proofs=())
+    about = {"session_id": session.sid, "factor": proofs[-1].factor, "amr": " ".join(proof.amr)}
+    await _record(transaction, interaction, Event.SIGN_IN_SUCCEEDED, person, **about)
+    attempt = attempt.anew(session_id=session.sid)
     interaction = replace(kept, attempt=attempt, session=session)
     return Proved(interaction, session, await dispatcher.settle(transaction, interaction))
 
@@ -73,7 +74,7 @@ async def still_stand(transaction: Transaction, person: Person, proofs: Sequence
 
 async def begin_again(transaction: Transaction, interaction: Interaction) -> Response:
     """What was proved in this attempt counts no more."""
-    attempt = replace(interaction.attempt, person=None, proofs=(), fault=None)
+    attempt = interaction.attempt.anew(fault=None)
     await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
     return RedirectResponse(interaction.url, 303)
 
@@ -108,28 +109,20 @@ def _went_on(interaction: Interaction, person: Person) -> Attempt:
 
 async def _remember(transaction: Transaction, interaction: Interaction) -> Proved:
     if interaction.attempt.fault is not None:  # the app waits for somebody else
-        interaction = replace(interaction, attempt=replace(interaction.attempt, person=None, proofs=()))
+        interaction = replace(interaction, attempt=interaction.attempt.anew())
     return Proved(interaction, None, await dispatcher.settle(transaction, interaction))
 
 
 async def _record(
-    transaction: Transaction,
-    interaction: Interaction,
-    person: Person,
-    factor: str,
-    proof: Authentication,
-    *,
-    enough: bool,
+    transaction: Transaction, interaction: Interaction, event: Event, person: Person, **about: str
 ) -> None:
-    about = {"session_id": proof.sid, "amr": " ".join(proof.amr)} if enough else {}
     await audit.record(
         transaction,
         interaction.services,
-        Event.SIGN_IN_SUCCEEDED if enough else Event.FACTOR_ACCEPTED,
+        event,
         origin_of(interaction.request),
         subject=person.subject,
         client_id=interaction.client.client_id,
-        factor=factor,
         **about,
     )
 

@@ -1,4 +1,4 @@
-"""The second factor: a code of an authenticator app, a recovery code, or setting both up where there is neither."""
+"""The second factor: a code of an app, of a list or of a mail, or setting one up where there is none."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,14 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from idp import audit, enrolment
 from idp.audit import Event
 from idp.enrolment import Setup
-from idp.factors import recovery, totp
+from idp.factors import message, recovery, totp
 from idp.factors.proofs import Proof, asks_for_second
 from idp.factors.throttling import NOTHING_HELPS
 from idp.protocol.claims import Authentication
 from idp.protocol.params import Params
-from idp.services import Services
+from idp.signin import by_email, proving, working
 from idp.signin import interaction as dispatcher
-from idp.signin import proving, working
 from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
 from idp.store import credentials, sessions, users
@@ -30,7 +29,7 @@ from idp.web.throttle import Guess, Tries
 WRONG_CODE = "wrong_code"  # faults
 TOO_MANY = "too_many_codes"
 MOST_MISSES = 5  # in one sign-in
-GUESSABLE = (totp.NAME,)  # a recovery code is too long for it, and has to help when all else is locked
+GUESSABLE = (totp.NAME, message.NAME)  # a recovery code is too long for it, and has to help when all else is locked
 
 # What each method makes of its data and of what was typed: new data where that was right.
 _VERIFY: Mapping[str, Callable[[dict[str, Any], str, datetime], dict[str, Any] | None]] = {
@@ -40,12 +39,12 @@ _VERIFY: Mapping[str, Callable[[dict[str, Any], str, datetime], dict[str, Any] |
 
 
 async def factor(interaction: Interaction, form: Params) -> Response:
-    """A code of one of the person's own devices, or of their recovery codes."""
+    """A code of one of the person's own devices, of their recovery codes, or of a mail to them."""
     method, user_id = form.get("method") or "", interaction.proving
-    if method not in _VERIFY or user_id is None or await interaction.step() is not Step.FACTOR:
+    if user_id is None or await interaction.step() is not Step.FACTOR or not await _counts(interaction, method):
         return RedirectResponse(interaction.url, 303)
     services, now = interaction.services, interaction.services.clock()
-    guess = await _guess(interaction, user_id)
+    guess = await _guess(interaction, user_id, method)
     if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
         return throttle.refused(interaction.request, left, working.url(interaction))
     async with services.database.transaction() as transaction:
@@ -57,10 +56,11 @@ async def factor(interaction: Interaction, form: Params) -> Response:
         tried = await throttle.tries(transaction, guess)
         if method in GUESSABLE and (left := tried.left(now)):
             return throttle.refused(interaction.request, left, interaction.url)
-        if await _is_right(transaction, services, person, method, form.get("code") or "", now):
+        fault = await _fault_of(transaction, interaction, person, method, form.get("code") or "", now)
+        if fault is None:
             await throttle.succeeded(transaction, tried)
             return proving.answered(await added(transaction, interaction, person, Proof(method, now)))
-        response = await _miss(transaction, interaction, guess, tried, method)
+        response = await _miss(transaction, interaction, guess, tried, method, fault)
     await throttle.address_failed(guess)
     return response
 
@@ -114,20 +114,28 @@ async def has_one(transaction: Transaction, person: Person) -> bool:
     return asks_for_second(await credentials.enrolled(transaction, person.id))
 
 
-async def _is_right(
-    transaction: Transaction, services: Services, person: Person, method: str, typed: str, now: datetime
-) -> bool:
-    """Writes back what the right device or code became."""
-    found = await credentials.of_person(transaction, services.sealer, person.id, method)
-    for stored in found:
+async def _counts(interaction: Interaction, method: str) -> bool:
+    if method == message.NAME:
+        return await interaction.second_by_mail(interaction.services.database)
+    return method in _VERIFY
+
+
+async def _fault_of(
+    transaction: Transaction, interaction: Interaction, person: Person, method: str, typed: str, now: datetime
+) -> str | None:
+    """None where the code is right: then it writes back what the right device or code became."""
+    if method == message.NAME:
+        return await by_email.fault_of(transaction, interaction, person.email, person, typed)
+    sealer = interaction.services.sealer
+    for stored in await credentials.of_person(transaction, sealer, person.id, method):
         new = _VERIFY[method](stored.data, typed, now)
         if new is not None:
-            return await credentials.replace(transaction, services.sealer, stored, new, now)
-    return False
+            return None if await credentials.replace(transaction, sealer, stored, new, now) else WRONG_CODE
+    return WRONG_CODE
 
 
 async def _miss(
-    transaction: Transaction, interaction: Interaction, guess: Guess, tried: Tries, method: str
+    transaction: Transaction, interaction: Interaction, guess: Guess, tried: Tries, method: str, fault: str
 ) -> Response:
     """After a few of them the first factor is asked for again."""
     person = guess.person
@@ -135,12 +143,10 @@ async def _miss(
     await record(transaction, interaction, Event.SIGN_IN_FAILED, person, factor=method)
     if method in GUESSABLE:
         await throttle.failed(transaction, guess, tried)
-    attempt = replace(interaction.attempt, misses=interaction.attempt.misses + 1, fault=WRONG_CODE)
+    attempt = replace(interaction.attempt, misses=interaction.attempt.misses + 1, fault=fault)
     if attempt.misses >= MOST_MISSES:
         since = interaction.services.clock()
-        attempt = replace(
-            attempt, person=None, proofs=(), misses=0, fault=TOO_MANY, username=person.email, fresh_since=since
-        )
+        attempt = attempt.anew(misses=0, fault=TOO_MANY, username=person.email, fresh_since=since)
     code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt, session=None))
     return dispatcher.proceed(interaction, code)
 
@@ -183,17 +189,18 @@ async def added(transaction: Transaction, interaction: Interaction, person: Pers
     return await proving.proved(transaction, interaction, person, proofs, proof.at, basis)
 
 
-async def codes_are_locked(interaction: Interaction, user_id: str) -> bool:
-    """Whether no code of an app is looked at any more, for who sits at this browser."""
+async def codes_are_locked(interaction: Interaction, user_id: str, method: str) -> bool:
+    """Whether no code of an app, or of a mail, is looked at any more, for who sits at this browser."""
     services = interaction.services
-    tried = await throttle.tries(services.database, await _guess(interaction, user_id))
+    tried = await throttle.tries(services.database, await _guess(interaction, user_id, method))
     return tried.left(services.clock()) == NOTHING_HELPS
 
 
-async def _guess(interaction: Interaction, user_id: str) -> Guess:
+async def _guess(interaction: Interaction, user_id: str, method: str) -> Guess:
     services, person = interaction.services, await users.find(interaction.services.database, user_id)
     name = "" if person is None else person.email
-    return Guess(interaction.request, services, interaction.browser, throttle.CODE, name, person)
+    kind = throttle.EMAIL if method == message.NAME else throttle.CODE
+    return Guess(interaction.request, services, interaction.browser, kind, name, person)
 
 
 async def email_of(interaction: Interaction) -> str:

@@ -13,6 +13,7 @@ class Step(StrEnum):
     SELECT = "select"
     IDENTIFY = "identify"
     PASSWORD = "password"  # noqa: S105  # the name of a step
+    EMAIL = "email"  # a code by mail, instead of the password
     FACTOR = "factor"
     NEW_PASSWORD = "new-password"  # noqa: S105  # the name of a step
     ENROL = "enrol"
@@ -25,16 +26,17 @@ class Step(StrEnum):
 class Progress:
     """What is known so far.
 
-    `identified`: the attempt knows who is signing in. `session_user` and `auth_time`: the live session that
-    it is about. `proving`: who has proved something in this attempt, and has no session yet. `two_factors`: what they
-    proved, or the session began with, makes two. `has_second`: they have a second factor. `leaked`: others know the
-    password that was proved here.
+    `identified`: the attempt knows who is signing in. `mailed`: they asked for a code by mail instead of a password.
+    `session_user` and `auth_time`: the live session that it is about. `proving`: who has proved something in this
+    attempt, and has no session yet. `two_factors`: what they proved, or the session began with, makes two.
+    `has_second`: they have a second factor. `leaked`: others know the password that was proved here.
     `selectable`: there are sessions in this browser, and nobody said yet which of them it is about.
     `offered`: that person is to be asked whether they want a passkey.
     `allowed`: what its person allowed this client before. `consented_by`: who allowed it in this very attempt.
     """
 
     identified: bool
+    mailed: bool
     selectable: bool
     session_user: str | None
     auth_time: datetime | None
@@ -97,7 +99,7 @@ def _to_prove(progress: Progress, demand: Demand) -> Step:
     if step is not None:
         return step
     if progress.identified:
-        return Step.PASSWORD
+        return Step.EMAIL if progress.mailed else Step.PASSWORD
     return Step.SELECT if progress.selectable else Step.IDENTIFY
 
 

@@ -43,7 +43,7 @@ _MESSAGES = {
     COPIED: "This passkey seems to exist twice, so it is not accepted any more. Go on in another way, and replace it.",
     STALE: "That took too long, or was sent twice. Try again.",
 }
-_WHERE = (Step.IDENTIFY, Step.PASSWORD, Step.FACTOR)
+_WHERE = (Step.IDENTIFY, Step.PASSWORD, Step.EMAIL, Step.FACTOR)
 
 
 async def options(interaction: Interaction) -> Response:
@@ -130,8 +130,7 @@ async def _accept(interaction: Interaction, step: Step, used: Use) -> Response:
         if step is Step.FACTOR:
             found = await second.added(transaction, interaction, person, proof)
         else:
-            # Whatever was proved before was proved for another try, and perhaps by somebody else.
-            alone = replace(interaction, attempt=replace(interaction.attempt, person=None, proofs=()))
+            alone = replace(interaction, attempt=interaction.attempt.anew())
             found = await proving.proved(transaction, alone, person, (proof,), now)
     return proving.answered(found)
 

@@ -24,7 +24,7 @@ _ATTEMPTS = table_of(AttemptRow)
 _CLIENTS = table_of(ClientRow)
 _MUTABLE = (
     *("username", "fault", "fresh_since", "session_id", "consented_by", "done_at"),
-    *("person", "proofs", "misses"),
+    *("person", "proofs", "misses", "mailed_at"),
 )
 _FIND = Statement(
     Effect.READ,
@@ -57,7 +57,7 @@ class Attempt:
 
     `username` is "" where nobody is to be expected. `session_id` is the session that began or was chosen
     in it. Until then `person` is who has proved `proofs`, with so many `misses` among them. `version` counts what was
-    recorded: 0 where there is no row.
+    recorded: 0 where there is no row. A code was asked for by mail at `mailed_at`.
     """
 
     id: str
@@ -74,8 +74,13 @@ class Attempt:
     person: str | None = None
     proofs: tuple[Proof, ...] = ()
     misses: int = 0
+    mailed_at: datetime | None = None
     version: int = 0
     done_at: datetime | None = None
+
+    def anew(self, **changes: Any) -> "Attempt":
+        """Whatever was proved before, or asked for by mail, was for another try, and perhaps by somebody else."""
+        return replace(self, person=None, proofs=(), mailed_at=None, **changes)
 
 
 def seal(sealer: Sealer, attempt: Attempt) -> str:

@@ -14,6 +14,7 @@ CODE = "code"
 STORED_REQUEST = "stored_request"
 TICKET = "ticket"
 CHALLENGE = "challenge"
+EMAIL_LINK = "email_link"
 WORK = "work"
 
 _HANDLES = table_of(Handle)
@@ -58,10 +59,17 @@ class Taken:
 async def issue(transaction: Transaction, kind: str, data: dict[str, Any], now: datetime, expires_at: datetime) -> str:
     """The new handle's secret, which is kept nowhere."""
     secret = new_secret()
+    await keep(transaction, kind, secret, data, now, expires_at)
+    return secret
+
+
+async def keep(
+    transaction: Transaction, kind: str, secret: str, data: dict[str, Any], now: datetime, expires_at: datetime
+) -> None:
+    """A handle whose secret was drawn before."""
     await transaction.run(
         _ADD, hash=hash_of(secret), kind=kind, data=data, created_at=now, expires_at=expires_at, used_at=None
     )
-    return secret
 
 
 async def take(transaction: Transaction, kind: str, secret: str, now: datetime) -> Taken | None:

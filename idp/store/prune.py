@@ -13,9 +13,11 @@ from idp.store.db import Database, Effect, Statement
 from idp.store.tables import (
     Attempt,
     CounterRow,
+    EmailCodeRow,
     FailureRow,
     Grant,
     Handle,
+    OutboxRow,
     Refusal,
     RevokedToken,
     Session,
@@ -27,6 +29,7 @@ BATCH = 500
 KEEP_HANDLES = timedelta(hours=1)  # a used code stays so long, so that its replay is recognised
 KEEP_ATTEMPTS = timedelta(days=1)  # an expired attempt restarts by itself for so long
 KEEP_ENDED = timedelta(days=1)
+KEEP_UNSENT = timedelta(hours=1)
 KEEP_REFUSALS = timedelta(days=7)
 KEEP_FAILURES = timedelta(days=30)
 KEEP_LOCKED = timedelta(days=365)
@@ -35,6 +38,7 @@ _HANDLES, _ATTEMPTS, _SESSIONS = table_of(Handle), table_of(Attempt), table_of(S
 _GRANTS, _KEYS = table_of(Grant), table_of(SigningKey)
 _REVOKED, _REFUSALS = table_of(RevokedToken), table_of(Refusal)
 _FAILURES, _COUNTERS = table_of(FailureRow), table_of(CounterRow)
+_EMAIL_CODES, _OUTBOX = table_of(EmailCodeRow), table_of(OutboxRow)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class _Rule:
 _RULES = (
     _Rule(_HANDLES.c.expires_at, KEEP_HANDLES),
     _Rule(_ATTEMPTS.c.expires_at, KEEP_ATTEMPTS),
+    _Rule(_EMAIL_CODES.c.expires_at, timedelta(0)),
+    _Rule(_OUTBOX.c.expires_at, KEEP_UNSENT),
     _Rule(_SESSIONS.c.expires_at, KEEP_ENDED),
     _Rule(_SESSIONS.c.ended_at, KEEP_ENDED),
     _Rule(_GRANTS.c.expires_at, KEEP_ENDED),

@@ -223,7 +223,7 @@ class Attempt(SQLModel, table=True):
 
     A session older than `fresh_since` does not count for it; `session_id` is the session that began or was
     chosen in it, and `consented_by` who allowed the app in it. Until a session begins, `proofs` says what `person`
-    has proved, and `misses` counts their wrong codes.
+    has proved, and `misses` counts their wrong codes. A code was asked for by mail at `mailed_at`.
     """
 
     __tablename__ = "attempts"
@@ -236,9 +236,43 @@ class Attempt(SQLModel, table=True):
     person: str | None = None
     proofs: list[list[Any]] | None = _json(nullable=True)
     misses: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
+    mailed_at: datetime | None = _time(nullable=True)
     version: int
     expires_at: datetime = _time(index=True)
     done_at: datetime | None = _time(nullable=True)
+
+
+class EmailCodeRow(SQLModel, table=True):
+    """The codes that one sign-in had mailed to one address, whether or not somebody has it.
+
+    `id` is a hash of both. `codes` are keyed hashes, with their times, and empty once one was used.
+    """
+
+    __tablename__ = "email_codes"
+    id: str = Field(primary_key=True)
+    user_id: str | None = None
+    codes: list[list[str]] = _json()
+    tries: int
+    sends: int
+    sent_at: datetime = _time()
+    expires_at: datetime = _time(index=True)
+
+
+class OutboxRow(SQLModel, table=True):
+    """Something that is to be sent out. `payload` is sealed JSON, `attempts` the number of the lease that holds it.
+
+    Until `due_at` nobody tries; without it everybody has given up, for the reason in `error`.
+    """
+
+    __tablename__ = "outbox"
+    id: str = Field(primary_key=True)
+    kind: str
+    payload: bytes = _sealed("outbox")
+    attempts: int
+    error: str | None = None
+    created_at: datetime = _time()
+    due_at: datetime | None = _time(nullable=True, index=True)
+    expires_at: datetime = _time(index=True)
 
 
 class Session(SQLModel, table=True):

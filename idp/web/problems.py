@@ -100,6 +100,28 @@ TOO_MANY_TRIES = Problem(
     "you",
     "Wait {wait}, then try again. " + _WITHOUT_WAITING,
 )
+TOO_MANY_MAILS = Problem(
+    429,
+    "Too many mails",
+    "There were many mails to this address, or from your network, in a short time.",
+    "you",
+    "Look for the last one, also among unwanted mail. For another one wait {wait}, or sign in in another way.",
+)
+LINK_OVER = Problem(
+    410,
+    "This link counts no more",
+    "It is more than ten minutes old, or the sign-in that it belongs to is over.",
+    "you",
+    _START_AGAIN,
+)
+LINK_ELSEWHERE = Problem(
+    403,
+    "Go on where you began",
+    "The link of a mail works only in the browser in which the sign-in began, and this is another one.",
+    "you",
+    "Go back to that browser and type the code from the mail. If you did not begin it, ignore the mail: nobody gets in "
+    "without it.",
+)
 TOO_MANY_STORED = Problem(
     429,
     "Too many sign-ins at once",

@@ -21,10 +21,11 @@ from idp.store.users import Person, canonical
 from idp.web import devices, problems, work
 from idp.web.guard import Rejected
 from idp.web.origin import network_of, origin_of
+from idp.web.problems import Problem
 from idp.web.refusals import refused_page
 from idp.web.work import Worker
 
-PASSWORD, CODE = "password", "code"  # counted apart
+PASSWORD, CODE, EMAIL = KINDS = "password", "code", "email"  # counted apart
 _EVERY = timedelta(seconds=12)  # until an address has one more wrong one
 _STORED = Limit(30, timedelta(seconds=2))
 
@@ -111,7 +112,7 @@ async def succeeded(transaction: Transaction, tried: Tries) -> None:
 
 async def unlock(runner: Runner, services: Services, email: str) -> None:
     """Forgets what strangers tried, of passwords and of codes."""
-    await failures.forget(runner, [key_of(services, kind, canonical(email), "") for kind in (PASSWORD, CODE)])
+    await failures.forget(runner, [key_of(services, kind, canonical(email), "") for kind in KINDS])
 
 
 async def address_left(guess: Guess, worker: Worker | None = None, proof: str | None = None) -> timedelta:
@@ -146,11 +147,17 @@ async def store_one(request: Request, services: Services) -> None:
 def refused(request: Request, left: timedelta, back: str) -> Response:
     """429, which says how long, and how to go on. `back` is where that is."""
     if left == NOTHING_HELPS:
-        problem, retry = problems.LOCKED, timedelta(days=1)
-    else:
-        problem, retry = problems.TOO_MANY_TRIES.after(left), left
+        return _refused(request, problems.LOCKED, timedelta(days=1), back)
+    return refused_as(request, problems.TOO_MANY_TRIES, left, back)
+
+
+def refused_as(request: Request, problem: Problem, left: timedelta, back: str) -> Response:
+    return _refused(request, problem.after(left), left, back)
+
+
+def _refused(request: Request, problem: Problem, retry: timedelta, back: str) -> Response:
     problem = problem.with_link(back, "Go back")
-    refused_page(request, problem, "too many wrong passwords or codes")
+    refused_page(request, problem, problem.what)
     response = problems.problem_page(request, problem)
     seconds = whole_seconds(retry)
     response.headers["Retry-After"] = str(seconds)

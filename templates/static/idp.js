@@ -55,6 +55,19 @@ all("[data-digits]", (field) => {
   });
 });
 
+// A button that may be pressed in a while: the server says in how many seconds.
+all("[data-wait]", (button) => {
+  const hint = button.nextElementSibling, text = button.textContent, until = performance.now() + 1000 * button.dataset.wait;
+  const tick = () => {
+    const left = Math.ceil((until - performance.now()) / 1000);
+    button.disabled = left > 0;
+    button.textContent = left > 0 ? `${text} (${left} s)` : text;
+    if (left > 0) return setTimeout(tick, 250);
+    hint.textContent = hint.dataset.now;
+  };
+  tick();
+});
+
 // A double click makes one request; a form that stays (cancelled, or back from the cache) can be sent again.
 const sent = new Set();
 addEventListener("submit", (event) => {

@@ -23,11 +23,14 @@ from starlette.testclient import TestClient
 from idp import quick_json
 from idp.app import create_app
 from idp.factors import recovery, totp
+from idp.outside.mail import Mail, MailFailed
 from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS
 from idp.services import Services
 from idp.settings import load
 from idp.store import credentials
 from idp.store.ids import hash_of
+from idp.store.outbox import Leased
+from idp.store.seal import Sealer
 from tests.oauth.wire import with_services
 from tests.provider import CALLBACK, PASSWORD, Provider, authorize_url, forms, installed, pkce
 
@@ -35,10 +38,10 @@ ANA, BEN, LEAH = PEOPLE = ("ana@example.test", "ben@example.test", "leah@example
 LEAKED = "password1234"
 DEVICE = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 CODES = ["AAAA-BBBB-CCCC-DDD0", "AAAA-BBBB-CCCC-DDD1", "AAAA-BBBB-CCCC-DDD2"]
-METHOD = {"password": "pwd", "totp": "otp", "recovery": "otp"}
+METHOD = {"password": "pwd", "totp": "otp", "recovery": "otp", "email": "mca"}
 FORMS = (
     *("identify", "password", "factor", "new-password", "enrol", "later", "consent", "select", "switch", "forget"),
-    *("no-passkey", "passkey", "nothing"),
+    *("no-passkey", "passkey", "nothing", "send-code", "email"),
 )
 PATIENCE = 300
 CHALLENGE = pkce().challenge
@@ -74,14 +77,21 @@ class Ground:
     clock: Clock
     file: Path
     clients: list[dict[str, Any]]
+    sealer: Sealer
     start: list[tuple[Any, ...]] = field(default_factory=list)
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.file, timeout=30)) as database, database:
             return database.execute(sql, values).fetchall()
 
+    def mailed(self) -> list[Mail]:
+        """What waits for a mail server that takes nothing."""
+        rows = self.query("SELECT id, payload FROM outbox WHERE kind = 'mail' ORDER BY id")
+        return [Mail(**Leased(row_id, payload, 0).data(self.sealer)) for row_id, payload in rows]
+
     def reset(self) -> None:
-        for table in ("credentials", "sessions", "consents", "handles", "attempts", "audit"):
+        changing = ("credentials", "sessions", "consents", "handles", "attempts", "audit")
+        for table in (*changing, "email_codes", "outbox", "counters"):
             self.query(f"DELETE FROM {table}")  # noqa: S608
         for row in self.start:
             self.query(f"INSERT INTO credentials VALUES ({','.join('?' * len(row))})", *row)  # noqa: S608
@@ -167,6 +177,8 @@ class SignIns(RuleBasedStateMachine):
         path, shown = path_of(page), re.search(r'<p class="name row"><bdi>([^<]+)<', page.text)
         person = shown[1] if shown and honest else who
         form = "no-passkey" if found[1] == "offer" else found[1]
+        if ('id="send-code"' in page.text and pick % 3 == 0) or 'id="send"' in page.text:
+            form = "send-code"
         if form == "enrol" and f"{path}/later" in page.text and pick % 3:
             form = "later"
         fields = self.fields(form, person, page, pick, spoil=not honest and pick % 4 == 3)
@@ -200,6 +212,8 @@ class SignIns(RuleBasedStateMachine):
             return {"username": who} | ({"password": self.passwords[who]} if pick % 5 == 4 else {})
         if form == "password":
             return {"password": "wrong" if wrong else self.passwords[who]}
+        if form == "email" or (form == "factor" and (f"{path_of(page)}/send-code" in text if page else pick % 5 == 0)):
+            return {"method": "email", "code": self.mailed_to(who, wrong)}
         if form == "factor" and pick % 3 == 2:
             return {"method": "recovery", "code": CODES[pick % len(CODES)]}
         if form == "factor":
@@ -210,6 +224,12 @@ class SignIns(RuleBasedStateMachine):
             return {"new_password": LEAKED if wrong else f"wok plum fjord {pick}"}
         sids = re.findall(r'name="sid" value="([^"]+)"', text)
         return {"decision": "deny" if wrong else "allow", "sid": sids[pick % len(sids)] if sids else "0" * 32}
+
+    def mailed_to(self, who: str, wrong: bool) -> str:
+        """The newest code; a wrong one is one that somebody else was sent."""
+        mails = [mail for mail in self.ground.mailed() if (mail.to == who) != wrong]
+        found = re.search(r"^ +([0-9]{4} [0-9]{4})$", mails[-1].text, re.MULTILINE) if mails else None
+        return found[1] if found else "12345678"
 
     def code(self, secret: str) -> str:
         return pyotp.TOTP(secret).at(self.ground.clock.now)
@@ -305,11 +325,25 @@ class SignIns(RuleBasedStateMachine):
         due = client["second_factor"] == "required" and client["second_factor_from"] is None
         if devices[0] or strict or due:
             assert "mfa" in amr, "one factor where two are needed"
+        assert "otp" in amr or not devices[0], "a mail stood in for a device"
+        self.check_mails([each for success in began for each in self.proofs_before(success)])
         self.check_freshness(asked, datetime.fromisoformat(given["auth_time"]), now)
         assert not self.leaked(began[-1]), "a session by a password that others know"
         given_here = [each for each in self.events if each.event == "consent.given" and each.person == person]
         assert any(each.client_id == client["client_id"] for each in given_here), "nobody allowed it"
         self.reached.update(self.kinds(began[-1], amr))
+
+    def check_mails(self, proofs: list[Seen]) -> None:
+        """A code was mailed to this person in the sign-in, and the browser, in which it was right."""
+        for proof in proofs:
+            if proof.details["factor"] == "email":
+                here = (proof.attempt, proof.browser, proof.person)
+                assert any(
+                    each.event == "email_code.sent"
+                    and (each.attempt, each.browser, each.person) == here
+                    and each.request < proof.request
+                    for each in self.events
+                ), "a code that was mailed for another sign-in"
 
     def check_freshness(self, asked: Asked, auth_time: datetime, now: datetime) -> None:
         since = asked.began if "login" in asked.parameters.get("prompt", "") else None
@@ -345,6 +379,7 @@ class SignIns(RuleBasedStateMachine):
     def kinds(self, success: Seen, amr: list[str]) -> Iterator[str]:
         events = {each.event for each in self.events if each.attempt == success.attempt}
         yield "two factors" if "mfa" in amr else "one factor"
+        yield from (f"mail and {'more' if 'mfa' in amr else 'nothing'}" for each in amr if each == "mca")
         yield from (name for name in ("password.replaced", "factor.enrolled", "factor.put_off") if name in events)
 
 
@@ -357,9 +392,16 @@ def path_of(page: httpx2.Response) -> str:
     return found[1] if found else ""
 
 
+class NoServer:
+    """Takes nothing, so that all that was written can be read in the outbox."""
+
+    async def send(self, mail: Mail, message_id: str, now: datetime) -> None:
+        raise MailFailed
+
+
 @contextmanager
-def laid(folder: Path) -> Iterator[Ground]:
-    with installed(folder, issuer=ISSUER, log_level="error") as provider:
+def laid(folder: Path, email_codes: str) -> Iterator[Ground]:
+    with installed(folder, issuer=ISSUER, log_level="error", email_codes=email_codes) as provider:
         policies: list[tuple[str, ...]] = [(), ("--second-factor", "required")]
         policies.append(("--second-factor", "required", "--second-factor-from", "2999-01-01"))
         clients = [provider.create_client(*policy) for policy in policies]
@@ -369,9 +411,11 @@ def laid(folder: Path) -> Iterator[Ground]:
         provider.cli("user", "create", LEAH, "--password-hash-stdin", stdin=leaked)
         give_a_device(provider)
         clock = Clock()
-        with TestClient(create_app(load(provider.environment), clock=clock), base_url=ISSUER) as http:
+        sealer = Sealer([(provider.folder / "data" / "secrets" / "secret_key").read_text().strip()])
+        app = create_app(load(provider.environment), clock=clock, mailer=NoServer())
+        with TestClient(app, base_url=ISSUER) as http:
             http.follow_redirects = False
-            ground = Ground(http, clock, provider.folder / "data" / "idp.db", clients)
+            ground = Ground(http, clock, provider.folder / "data" / "idp.db", clients, sealer)
             ground.start = ground.query("SELECT * FROM credentials")
             yield ground
 
@@ -390,12 +434,21 @@ def give_a_device(provider: Provider) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("email_codes", "ways"),
+    [("off", {"factor.enrolled", "factor.put_off"}), ("sign_in", {"mail and nothing", "mail and more"})],
+)
 def test_mf_02_mf_03_in_whatever_order_steps_are_posted_a_code_takes_all_that_it_takes(
-    tmp_path: Path,
+    tmp_path: Path, email_codes: str, ways: set[str]
 ) -> None:
     """The attacker skips, repeats, reorders, mixes and replays the steps of several people in two browsers."""
-    with laid(tmp_path) as ground:
-        SignIns.ground = ground
+    with laid(tmp_path, email_codes) as ground:
+        SignIns.ground, SignIns.reached = ground, Counter()
+        for who in PEOPLE:  # so that each way is gone at least once, whatever is drawn
+            usual = SignIns()
+            usual.nobody_is_signed_in()
+            for pick in range(12):
+                usual.an_honest_sign_in(pick, who, {})
         run_state_machine_as_test(
             SignIns,
             settings=settings(
@@ -405,5 +458,5 @@ def test_mf_02_mf_03_in_whatever_order_steps_are_posted_a_code_takes_all_that_it
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    wanted = {"one factor", "two factors", "password.replaced", "factor.enrolled", "factor.put_off"}
+    wanted = {"one factor", "two factors", "password.replaced", *ways}
     assert wanted <= SignIns.reached.keys(), "the fuzzer got nowhere"

@@ -26,6 +26,7 @@ from tests.servers import free_port
 ROUNDS = 200
 FEWEST, MOST = 8, 20
 SCOPE = "openid email offline_access"
+DORA = "dora@example.test"  # whose address nobody verified, so that no mail is a second factor of hers
 
 
 def sizes(rounds: int = ROUNDS) -> Iterator[int]:

@@ -10,8 +10,9 @@ import pyotp
 import pytest
 
 from idp.protocol.claims import ACR_TWO_FACTORS
+from tests.mail import Catcher, code_in, link_in
 from tests.provider import EMAIL, PASSWORD, Browser, authorize_url, forms, redeem
-from tests.races.arena import ROUNDS, Arena, sizes
+from tests.races.arena import DORA, ROUNDS, Arena, sizes
 from tests.races.swarm import Answer, request
 
 
@@ -76,11 +77,11 @@ def test_ra_12_consent_clicked_many_times_at_once_ends_at_the_app(arena: Arena) 
 
 
 def enrolled(arena: Arena) -> tuple[str, list[str]]:
-    """Ana's new device and recovery codes, and the session that set them up: the secret, and the codes."""
-    arena.provider.cli("user", "reset-factors", EMAIL)
+    """Dora's new device and recovery codes: the secret, and the codes."""
+    arena.provider.cli("user", "reset-factors", DORA)
     browser = Browser(arena.provider.issuer)
     browser.open(authorize_url(arena.client, arena.proof.challenge, acr_values=ACR_TWO_FACTORS))
-    browser.submit(action="/identify", username=EMAIL)
+    browser.submit(action="/identify", username=DORA)
     page = browser.submit(action="/password", password=PASSWORD).text
     secret = re.search(r'id="secret"[^>]*>([A-Z2-7 ]+)<', page)
     assert secret is not None
@@ -106,12 +107,52 @@ def test_ra_03_one_code_sent_to_every_worker_at_once_lets_one_in(arena: Arena, m
                 assert {answer.status for answer in answers} == {303}
                 assert arena.count("sessions WHERE ended_at IS NULL") == before + 1
     finally:
-        arena.provider.cli("user", "reset-factors", EMAIL)
+        arena.provider.cli("user", "reset-factors", DORA)
+
+
+def test_ra_03_one_code_by_mail_sent_to_every_worker_at_once_lets_one_in_once(
+    arena: Arena, mail_server: Catcher
+) -> None:
+    """The attacker sends the code of a mail, or its link, to several workers at once, each time as if it were new."""
+    arena.new_code()
+    url = authorize_url(arena.client, arena.proof.challenge)
+    with arena.swarm() as swarm:
+        for number in range(3):
+            mail_server.clear()
+            browser = Browser(arena.provider.issuer)
+            browser.open(url)
+            browser.submit(action="/identify", username=EMAIL)
+            browser.submit(action="/send-code")
+            mail = mail_server.newest(seconds=40)
+            typed = link_in(mail).rpartition("/")[2] if number == 2 else code_in(mail)
+            before, successes = arena.count("sessions"), arena.count("audit WHERE event = 'sign_in.succeeded'")
+            answers = swarm.at_once([press(browser, "/email", code=typed)] * 8)
+            assert {answer.status for answer in answers} == {303}
+            assert arena.count("sessions") == before + 1
+            assert arena.count("audit WHERE event = 'sign_in.succeeded'") == successes + 1
+            assert_working_end(arena, browser, next(each for each in answers if each.header("set-cookie")))
+
+
+def test_rl_07_a_burst_of_guesses_at_a_mailed_code_gets_five_tries(arena: Arena, mail_server: Catcher) -> None:
+    """The attacker sends many codes at the same moment, so that each is judged before any of them is counted."""
+    mail_server.clear()
+    browser = Browser(arena.provider.issuer)
+    browser.open(authorize_url(arena.client, arena.proof.challenge))
+    browser.submit(action="/identify", username=EMAIL)
+    browser.submit(action="/send-code")
+    right = int(code_in(mail_server.newest(seconds=40)).replace(" ", ""))
+    wrong = [f"{(right + number) % 10**8:08d}" for number in range(1, 21)]
+    sessions = arena.count("sessions")
+    with arena.swarm() as swarm:
+        swarm.at_once([press(browser, "/email", code=each) for each in wrong])
+        assert arena.count("email_codes WHERE tries > 5") == 0
+        swarm.at_once([press(browser, "/email", code=f"{right:08d}")])
+    assert arena.count("sessions") == sessions
 
 
 def at_factor(arena: Arena) -> Browser:
     browser = Browser(arena.provider.issuer)
     browser.open(authorize_url(arena.client, arena.proof.challenge))
-    browser.submit(action="/identify", username=EMAIL)
+    browser.submit(action="/identify", username=DORA)
     browser.submit(action="/password", password=PASSWORD)
     return browser

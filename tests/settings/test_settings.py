@@ -180,7 +180,7 @@ def test_every_unknown_variable_is_an_error(name: str) -> None:
     assert refused({"IDP_ISSUER": ISSUER, name: "x"}).startswith(f"There is no setting {name}. The nearest is IDP_")
 
 
-@pytest.mark.parametrize("name", ["IDP_", "IDP_X", "IDP_FILE", "IDP_SMTP", "IDP_ISSUER_FILE_FILE"])
+@pytest.mark.parametrize("name", ["IDP_", "IDP_X", "IDP_FILE", "IDP_LDAP", "IDP_ISSUER_FILE_FILE"])
 def test_what_is_near_to_no_setting_gets_no_suggestion(name: str) -> None:
     assert refused({"IDP_ISSUER": ISSUER, name: "x"}) == f"There is no setting {name}."
 

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,14 @@ def query(provider: Provider, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def count(provider: Provider, sql: str, *values: Any) -> int:
     return int(query(provider, sql, *values)[0][0])
+
+
+def eventually(provider: Provider, sql: str, expected: int, seconds: float = 20) -> None:
+    """For what a worker does beside answering."""
+    deadline = time.monotonic() + seconds
+    while (found := count(provider, sql)) != expected:
+        assert time.monotonic() < deadline, f"{sql}: {found}"
+        time.sleep(0.05)
 
 
 def state_of(provider: Provider) -> dict[str, list[tuple[Any, ...]]]:

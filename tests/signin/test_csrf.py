@@ -28,6 +28,8 @@ FIELDS = {
     "/signin/{attempt}/no-passkey": {},
     "/signin/{attempt}/select": {"sid": "their own"},
     "/signin/{attempt}/factor": {"method": "totp", "code": "123456"},
+    "/signin/{attempt}/send-code": {},
+    "/signin/{attempt}/email": {"code": "12345678"},
     "/signin/{attempt}/new-password": {"new_password": "wok plum fjord"},
     "/signin/{attempt}/enrol": {"code": "123456", "name": "Phone"},
     "/signin/{attempt}/later": {},
@@ -52,6 +54,8 @@ FIELDS = {
 OF_NO_EFFECT = {
     "/switch-account",
     "/signin/{attempt}/factor",
+    "/signin/{attempt}/send-code",
+    "/signin/{attempt}/email",
     "/signin/{attempt}/enrol",
     "/signin/{attempt}/new-password",
     "/signin/{attempt}/later",

@@ -373,3 +373,17 @@ def test_mf_11_no_acr_is_kept_after_its_factor_was_taken_away(
     with_password(again, app.url())
     allowed(again)
     assert identity(installation, again, app)["acr"] == ACR_PASSWORD
+
+
+def test_the_audit_names_the_session_that_a_new_sign_in_renewed(installation: Provider, app: App) -> None:
+    browser = Browser(installation.issuer)
+    with_password(browser, app.url())
+    allowed(browser)
+    browser.open(app.url(prompt="login"))
+    browser.submit(action="/password", password=PASSWORD)
+    allowed(browser)
+    ((sid,),) = query(installation, "SELECT id FROM sessions")
+    told = query(
+        installation, "SELECT session_id FROM audit WHERE event = 'sign_in.succeeded' ORDER BY id DESC LIMIT 2"
+    )
+    assert told == [(sid,), (sid,)]

@@ -12,6 +12,7 @@ NOW = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 STRANGER = Progress(
     identified=False,
+    mailed=False,
     selectable=False,
     session_user=None,
     auth_time=None,
@@ -50,9 +51,10 @@ FRESH_SINCE = {"any age": None, "a fresh one": NOW}
 ASKS = (False, True)
 SCOPE = frozenset({"openid", "email"})
 # Who has proved something, whether that or the session makes two factors, whether they have a second, whether others
-# know the password, whether a passkey is offered, whether two must be, whether they will have to be.
+# know the password, whether a passkey is offered, whether two must be, whether they will have to be; and whether a code
+# was mailed.
 EITHER = (False, True)
-SECONDS = tuple(itertools.product((None, "ana"), EITHER, EITHER, EITHER, EITHER, EITHER, EITHER))
+SECONDS = tuple(itertools.product((None, "ana"), EITHER, EITHER, EITHER, EITHER, EITHER, EITHER, EITHER))
 TABLE = [
     pytest.param(*row, id=", ".join(map(str, row)))
     for row in itertools.product(IDENTIFIED, SELECTABLE, SUBJECT, SESSIONS, ALLOWED, CONSENTED_BY, FRESH_SINCE, ASKS)
@@ -97,9 +99,9 @@ def test_az_10_az_12_and_co_02_the_next_step_of_every_combination(
     """Whoever skips, reorders, repeats or races a step finds the one that is missing."""
     user, auth_time = SESSIONS[session]
     counts = COUNTS[session, fresh_since] and subject != "bob"
-    for proving, two_factors, has_second, leaked, offered, demanded, announced in SECONDS:
+    for proving, two_factors, has_second, leaked, offered, demanded, announced, mailed in SECONDS:
         progress = Progress(
-            *(identified, selectable, user, auth_time, proving, two_factors, has_second, leaked, offered),
+            *(identified, mailed, selectable, user, auth_time, proving, two_factors, has_second, leaked, offered),
             *(ALLOWED[allowed], consented_by),
         )
         step = next_step(progress, Demand(subject, SCOPE, FRESH_SINCE[fresh_since], demanded, announced, asks))
@@ -114,7 +116,8 @@ def test_az_10_az_12_and_co_02_the_next_step_of_every_combination(
         elif (demanded or announced) and not two_factors and awaited:
             assert step is Step.ENROL
         else:
-            assert step is (Step.PASSWORD if identified else Step.SELECT if selectable else Step.IDENTIFY)
+            first = Step.EMAIL if mailed else Step.PASSWORD
+            assert step is (first if identified else Step.SELECT if selectable else Step.IDENTIFY)
 
 
 def test_the_table_is_whole() -> None:
@@ -127,6 +130,7 @@ def test_the_table_is_whole() -> None:
         (STRANGER, NOTHING, Step.IDENTIFY),
         (SIGNED_IN, NOTHING, Step.DONE),
         (SIGNED_IN, replace(NOTHING, fresh_since=NOW + MOMENT), Step.PASSWORD),
+        (replace(STRANGER, identified=True, mailed=True), NOTHING, Step.EMAIL),
         (SIGNED_IN, replace(NOTHING, scope=SCOPE), Step.CONSENT),
         (SIGNED_IN, replace(NOTHING, ask_consent=True), Step.CONSENT),
         (replace(STRANGER, identified=True, proving="ana", has_second=True), NOTHING, Step.FACTOR),
@@ -153,7 +157,7 @@ def test_the_table_is_whole() -> None:
         ),
     ],
     ids=[
-        *("a stranger", "single sign-on", "prompt=login", "a new scope", "prompt=consent"),
+        *("a stranger", "single sign-on", "prompt=login", "a code by mail", "a new scope", "prompt=consent"),
         *("a code after the password", "a device to be set up"),
         *("a leaked password", "a code before a leaked one is replaced", "a leaked one after the code"),
         "a leaked one is replaced before a device is set up",
@@ -207,7 +211,7 @@ TIMES = st.one_of(st.none(), st.timedeltas(timedelta(-9), timedelta(9)).map(lamb
 SCOPES = st.frozensets(st.sampled_from(["openid", "email", "profile"]))
 PEOPLE = st.sampled_from([None, "ana", "bob"])
 BOTH = st.booleans()
-PROGRESS = st.builds(Progress, BOTH, BOTH, PEOPLE, TIMES, PEOPLE, BOTH, BOTH, BOTH, BOTH, SCOPES, PEOPLE)
+PROGRESS = st.builds(Progress, BOTH, BOTH, BOTH, PEOPLE, TIMES, PEOPLE, BOTH, BOTH, BOTH, BOTH, SCOPES, PEOPLE)
 DEMAND = st.builds(Demand, PEOPLE, SCOPES, TIMES, BOTH, BOTH, BOTH)
 
 
@@ -241,7 +245,7 @@ def test_the_same_facts_always_give_the_same_step_and_more_proof_never_goes_back
     progress: Progress, demand: Demand
 ) -> None:
     demand = replace(demand, subject=None if demand.subject is None else "ana")
-    order = [*(Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.FACTOR), *(Step.NEW_PASSWORD, Step.ENROL)]
+    order = [*(Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.EMAIL, Step.FACTOR), *(Step.NEW_PASSWORD, Step.ENROL)]
     order += [Step.OFFER, Step.CONSENT, Step.DONE]
     proved = {"identified": True, "session_user": "ana", "auth_time": NOW + timedelta(days=10), "two_factors": True}
     signed_in = replace(progress, selectable=False, **proved)  # type: ignore[arg-type]

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from idp.factors import message
 from idp.factors.throttling import MOST_FAILURES, Limit
-from idp.store import attempts, failures, handles, sessions
+from idp.store import attempts, email_codes, failures, handles, outbox, sessions
 from idp.store.db import Transaction
 from idp.store.prune import BATCH, KEEP_FAILURES, KEEP_LOCKED, prune
 from idp.store.tables import Attempt, Grant, Handle, Session, User
@@ -26,7 +27,9 @@ async def pruned(world: World, after: timedelta) -> dict[str, int]:
 
 async def test_nothing_goes_from_an_empty_database(world: World) -> None:
     tables = ("handles", "attempts", "sessions", "grants", "signing_keys", "revoked_tokens", "refusals")
-    assert await prune(world.database, NOW) == dict.fromkeys((*tables, "failures", "counters"), 0)
+    assert await prune(world.database, NOW) == dict.fromkeys(
+        (*tables, "failures", "counters", "email_codes", "outbox"), 0
+    )
 
 
 @pytest.mark.parametrize("used", [True, False])
@@ -39,6 +42,22 @@ async def test_a_code_stays_an_hour_after_it_expired_so_that_its_replay_is_recog
     assert await handles.find(world.database, handles.CODE, code) is not None
     assert await pruned(world, MINUTE + HOUR + SECOND) == {"handles": 1}
     assert await world.count(Handle) == 0
+
+
+async def test_what_was_not_sent_stays_an_hour_for_an_operator_to_see(world: World) -> None:
+    async with world.database.transaction() as transaction:
+        await outbox.put(transaction, world.sealer, outbox.MAIL, {}, NOW, NOW + MINUTE)
+        await outbox.put(transaction, world.sealer, outbox.DECOY, {}, NOW, NOW + MINUTE)
+    assert await pruned(world, MINUTE + HOUR) == {}
+    assert await pruned(world, MINUTE + HOUR + SECOND) == {"outbox": 2}
+
+
+async def test_the_codes_of_a_sign_in_go_when_it_is_over(world: World) -> None:
+    sent = message.sent(b"a key", "row", "12345678", "L" * 43, NOW + MINUTE)
+    async with world.database.transaction() as transaction:
+        assert await email_codes.send(transaction, "row", None, sent, NOW, NOW + 30 * MINUTE)
+    assert await pruned(world, 30 * MINUTE) == {}
+    assert await pruned(world, 30 * MINUTE + SECOND) == {"email_codes": 1}
 
 
 async def test_an_attempt_stays_a_day_after_it_expired_so_that_it_restarts_by_itself(world: World) -> None:

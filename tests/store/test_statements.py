@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import idp.store
-from idp.store import audit, clients, handles, prune, users
+from idp.store import audit, clients, handles, outbox, prune, users
 from idp.store.db import Statement, Transaction, insert_row
 from idp.store.migrate import migrate
 from idp.store.postgres import PostgresDatabase
@@ -17,7 +17,7 @@ from idp.store.tables import Handle, table_of
 from tests.store.world import NOW, World, opened
 
 # What lists everything may look at everything, and these tables have a handful of rows.
-LISTS = (users._LIST, clients._LIST, clients._ALL_REDIRECT_URIS, audit._LAST)
+LISTS = (users._LIST, clients._LIST, clients._ALL_REDIRECT_URIS, audit._LAST, outbox._LIST)
 SMALL = ("signing_keys", "instance", "refusals")  # the last one by its bound of 10,000 rows
 
 

@@ -1,0 +1,211 @@
+"""A code by mail, and the link beside it, where the operator allows them: a second factor, or instead of a password."""
+
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from idp import audit
+from idp.audit import Event
+from idp.factors import message
+from idp.factors.message import LIFETIME, PAUSE, Verdict
+from idp.factors.proofs import Proof
+from idp.factors.throttling import whole_seconds
+from idp.outside.mail import Mail
+from idp.protocol.params import Params
+from idp.services import Services, services_of
+from idp.signin import interaction as dispatcher
+from idp.signin import loading, proving, working
+from idp.signin.interaction import Interaction
+from idp.signin.steps import Step
+from idp.store import email_codes, handles, users
+from idp.store.db import Transaction
+from idp.store.ids import hash_of, new_secret
+from idp.store.users import Person
+from idp.web import cookies, mail_limits, mails, problems, throttle, work
+from idp.web.origin import origin_of
+from idp.web.refusals import refused_page
+from idp.web.throttle import Guess
+
+# Faults.
+WRONG, OLD, SPENT, TOO_SOON = "wrong_email_code", "old_email_code", "spent_email_codes", "mailed_just_now"
+_ENOUGH = "There were too many wrong codes or mails in this sign-in. Go on in another way, or start again at the app."
+_MESSAGES = {
+    WRONG: "That is not the code of a mail that this sign-in sent. Check it, or ask for another mail.",
+    OLD: "That code is more than ten minutes old. Ask for another mail.",
+    SPENT: _ENOUGH,
+    TOO_SOON: "The last mail is on its way. Wait a moment before you ask for another one.",
+}
+_KEY = "email_code"
+
+
+@dataclass(frozen=True)
+class _Recipient:
+    """Whose address it is, where it is somebody's who may have a code."""
+
+    address: str
+    person: Person | None
+
+
+async def send(interaction: Interaction, _: Params) -> Response:
+    """A mail with a code and a link, to whoever is signing in; the same answer where there is nobody."""
+    recipient = await _recipient(interaction)
+    if recipient is None:
+        return RedirectResponse(interaction.url, 303)
+    left = await mail_limits.take(_guess(interaction, recipient))
+    if left:
+        return throttle.refused_as(interaction.request, problems.TOO_MANY_MAILS, left, interaction.url)
+    services, now = interaction.services, interaction.services.clock()
+    digits, link, until = message.code(secrets.randbelow(message.CODES)), new_secret(), now + LIFETIME
+    row_id = email_codes.row_of(interaction.attempt.id, recipient.address)
+    new = message.sent(services.sealer.subkey(_KEY), row_id, digits, link, until)
+    mail = _written(services, recipient, digits, link)
+    user_id = recipient.person.id if recipient.person else None
+    async with services.database.transaction() as transaction:
+        attempt = interaction.attempt
+        if await email_codes.send(transaction, row_id, user_id, new, now, attempt.expires_at):
+            await handles.keep(transaction, handles.EMAIL_LINK, link, {"ticket": attempt.url_part}, now, until)
+            await mails.put(transaction, services, mail, until, decoy=recipient.person is None)
+            await _record(transaction, interaction, Event.EMAIL_CODE_SENT, recipient.person)
+            attempt = replace(attempt, mailed_at=now, fault=None)
+        else:
+            more = await email_codes.may_send_more(transaction, row_id)
+            attempt = replace(attempt, fault=TOO_SOON if more else SPENT)
+        await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+    return RedirectResponse(interaction.url, 303)
+
+
+async def code(interaction: Interaction, form: Params) -> Response:
+    """The code, or what the link brought, instead of the password."""
+    recipient = await _recipient(interaction)
+    if await interaction.step() is not Step.EMAIL or recipient is None:
+        return RedirectResponse(interaction.url, 303)
+    services, now, guess = interaction.services, interaction.services.clock(), _guess(interaction, recipient)
+    if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
+        return throttle.refused(interaction.request, left, working.url(interaction))
+    async with services.database.transaction() as transaction:
+        person = recipient.person and await users.locked(transaction, recipient.person.id)
+        tried = await throttle.tries(transaction, guess)
+        if left := tried.left(now):
+            return throttle.refused(interaction.request, left, interaction.url)
+        fault = await fault_of(transaction, interaction, recipient.address, person, form.get("code") or "")
+        if fault is None and person is not None:
+            await throttle.succeeded(transaction, tried)
+            alone = replace(interaction, attempt=interaction.attempt.anew())
+            proof = Proof(message.NAME, now)
+            return proving.answered(await proving.proved(transaction, alone, person, (proof,), now))
+        await _record(transaction, interaction, Event.SIGN_IN_FAILED, recipient.person)
+        await throttle.failed(transaction, guess, tried)
+        attempt = replace(interaction.attempt, fault=fault, mailed_at=_unless_spent(interaction, fault))
+        await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
+    await throttle.address_failed(guess)
+    return RedirectResponse(interaction.url, 303)
+
+
+async def fault_of(
+    transaction: Transaction, interaction: Interaction, address: str, person: Person | None, typed: str
+) -> str | None:
+    """What is wrong with a code for this address; None, to one caller, where it is right and the person's."""
+    services = interaction.services
+    row_id = email_codes.row_of(interaction.attempt.id, address)
+    tried = await email_codes.take_try(transaction, row_id)
+    if tried is None:
+        return SPENT
+    verdict = message.check(services.sealer.subkey(_KEY), row_id, tried.mails, typed, services.clock())
+    if verdict is Verdict.RIGHT and person is not None and tried.user_id == person.id:
+        await email_codes.use_up(transaction, row_id)
+        return None
+    if tried.is_last:
+        return SPENT
+    return OLD if verdict is Verdict.OLD else WRONG
+
+
+async def follow(request: Request) -> Response:
+    """The link of a mail: to the page with the button, in the browser where the sign-in began. Nothing is used up."""
+    services, link = services_of(request), request.path_params["link"]
+    found = await handles.find(services.database, handles.EMAIL_LINK, link)
+    if found is None or services.clock() >= found.expires_at:
+        return _stopped(request, problems.LINK_OVER)
+    try:
+        began = await loading.began(services, found.data["ticket"])
+    except loading.Halt:
+        return _stopped(request, problems.LINK_OVER)
+    browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
+    if browser is None or not hmac.compare_digest(hash_of(browser), began.browser_hash):
+        return _stopped(request, problems.LINK_ELSEWHERE)
+    return RedirectResponse(f"/signin/{began.url_part}?link={link}", 303)
+
+
+async def context(interaction: Interaction, address: str) -> dict[str, Any]:
+    """What a page with a field for the code is given."""
+    mailed_at, now = interaction.attempt.mailed_at, interaction.services.clock()
+    left = whole_seconds(mailed_at + PAUSE - now) if mailed_at else 0
+    return {
+        "address": address,
+        "sent": mailed_at is not None,
+        "link": interaction.request.query_params.get("link"),
+        "digits": message.DIGITS,
+        "wait": max(0, min(left, int(PAUSE.total_seconds()))),
+        "send_action": f"{interaction.url}/send-code",
+    }
+
+
+def told(interaction: Interaction) -> dict[str, str] | None:
+    """What a page says of a code that was not accepted, or a mail that was not sent."""
+    text = _MESSAGES.get(interaction.attempt.fault or "")
+    return None if text is None else {"summary": "That did not work", "field": "email-code", "message": text}
+
+
+async def _recipient(interaction: Interaction) -> _Recipient | None:
+    """None where no code is to be had."""
+    database, step = interaction.services.database, await interaction.step()
+    if step is Step.FACTOR and await interaction.second_by_mail(database):
+        person = await users.find(database, interaction.proving or "")
+        return None if person is None else _Recipient(person.email, person)
+    address = interaction.attempt.username
+    if step not in (Step.PASSWORD, Step.EMAIL) or not address or not interaction.services.settings.mail_signs_in:
+        return None
+    person = await users.find_by_email(database, address)
+    usable = person is not None and person.disabled_at is None and person.email_verified_at is not None
+    return _Recipient(address, person if usable else None)
+
+
+def _guess(interaction: Interaction, recipient: _Recipient) -> Guess:
+    services, name = interaction.services, recipient.address
+    return Guess(interaction.request, services, interaction.browser, throttle.EMAIL, name, recipient.person)
+
+
+def _written(services: Services, recipient: _Recipient, digits: str, link: str) -> Mail:
+    to = recipient.person.email if recipient.person else recipient.address
+    context = {
+        "code": message.grouped(digits),
+        "link": f"{services.settings.issuer}/email/{link}",
+        "minutes": int(LIFETIME.total_seconds() // 60),
+    }
+    return mails.written(services, to, f"Signing in to {services.settings.site_name}", "code", context)
+
+
+def _unless_spent(interaction: Interaction, fault: str | None) -> datetime | None:
+    """Where no code will do any more, the page asks for the password."""
+    return None if fault == SPENT else interaction.attempt.mailed_at
+
+
+def _stopped(request: Request, problem: problems.Problem) -> Response:
+    refused_page(request, problem, problem.title)
+    return problems.problem_page(request, problem)
+
+
+async def _record(transaction: Transaction, interaction: Interaction, event: Event, person: Person | None) -> None:
+    await audit.record(
+        transaction,
+        interaction.services,
+        event,
+        origin_of(interaction.request),
+        subject=person.subject if person else None,
+        client_id=interaction.client.client_id,
+        factor=message.NAME,
+    )
