@@ -63,7 +63,6 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/later", posted(second.later), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
-    Route("/signin/{attempt}/forget", posted(pages.forget), methods=["POST"]),
     Route("/signin/{attempt}/{form}", to_page),
     Route("/confirm/{page}", confirm),
     Route("/logout", logout.logout, methods=["GET", "POST"]),

@@ -88,7 +88,7 @@ async def code(interaction: Interaction, form: Params) -> Response:
     if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
         return throttle.refused(interaction.request, left, working.url(interaction))
     async with services.database.transaction() as transaction:
-        person = recipient.person and await users.locked(transaction, recipient.person.id)
+        person = await users.locked(transaction, recipient.person.id if recipient.person else "")
         tried = await throttle.tries(transaction, guess)
         if left := tried.left(now):
             return throttle.refused(interaction.request, left, interaction.url)

@@ -14,7 +14,6 @@ def common(interaction: Interaction, step: Step) -> dict[str, object]:
         "action": f"{interaction.url}/{step}",
         "switch_action": f"{interaction.url}/switch",
         "step": step.value,
-        "step_url": f"{interaction.url}/step",
         "work": working.asked(interaction),
     }
 

@@ -79,6 +79,11 @@ class Interaction:
         """Whose second factor is asked for: who proved the first one here, or whose session lacks it."""
         return self.attempt.person or (self.session.user_id if self.session else None)
 
+    @property
+    def mailed(self) -> bool:
+        """Whether a code by mail was asked for, and is good for signing in."""
+        return self.attempt.mailed_at is not None and self.services.settings.mail_signs_in
+
     async def step(self, connection: Connection | None = None) -> Step:
         """What is next, by what the database says now."""
         progress = await self.progress(connection or self.services.database)
@@ -96,7 +101,7 @@ class Interaction:
         two_factors = self._two_factors
         return Progress(
             identified=bool(self.attempt.username),
-            mailed=self.attempt.mailed_at is not None and self.services.settings.mail_signs_in,
+            mailed=self.mailed,
             selectable=accounts.selectable(self.signed_in, self.session, self.attempt, self.asked),
             session_user=self.session.user_id if self.session else None,
             auth_time=self.session.authentication.auth_time if self.session else None,
@@ -118,7 +123,7 @@ class Interaction:
             scope=frozenset(self.asked.scope),
             fresh_since=self._fresh_since,
             two_factors=self.asked.asks_for_two_factors or is_due,
-            announced=since is not None and not is_due and not self.put_off and not self.services.settings.mails_codes,
+            announced=since is not None and not is_due and not self.put_off,
             ask_consent=CONSENT in self.asked.prompt,
         )
 

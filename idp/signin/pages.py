@@ -64,6 +64,8 @@ async def show(interaction: Interaction) -> Response:
     step = await interaction.step()
     if step is Step.DONE:
         return await dispatcher.finish(interaction)
+    if step is Step.EMAIL and interaction.request.query_params.get("by") == "password":
+        step = Step.PASSWORD
     if step is not Step.CONSENT and await _session_was_lost(interaction):
         problem = problems.NO_COOKIES.with_link(interaction.url, "Try again")
         return problems.problem_page(interaction.request, problem)
@@ -145,18 +147,17 @@ async def consent(interaction: Interaction, form: Params) -> Response:
     return dispatcher.proceed(interaction, code)
 
 
-async def switch(interaction: Interaction, _: Params) -> Response:
-    """Not you? Then the session of this browser does not count for this attempt either."""
-    now = interaction.services.clock()
-    await _save(interaction, username="", fault=None, fresh_since=now, session_id=None)
-    return RedirectResponse(interaction.url, 303)
+async def switch(interaction: Interaction, form: Params) -> Response:
+    """Not you? Then the session of this browser does not count for this attempt either.
 
-
-async def forget(interaction: Interaction, form: Params) -> Response:
-    """Forgets on this device who signed in last."""
-    response = await switch(interaction, form)
-    remembered.forget(response, interaction.services)
-    devices.forget(response, interaction.services)
+    `forget`: nor shall this device know any more who signed in last.
+    """
+    services = interaction.services
+    await _save(interaction, username="", fault=None, fresh_since=services.clock(), session_id=None)
+    response = RedirectResponse(interaction.url, 303)
+    if form.get("forget"):
+        remembered.forget(response, services)
+        devices.forget(response, services)
     return response
 
 
@@ -220,9 +221,10 @@ async def _password_page(interaction: Interaction) -> Response:
     returning = known is not None and known.email == username
     again = interaction.session is not None and interaction.session.email == username
     context = common(interaction, Step.PASSWORD) | {
+        "step": (Step.EMAIL if interaction.mailed else Step.PASSWORD).value,  # so that a waiting tab stays here
         "username": username,
         "person": {"name": known.name, "email": known.email} if known and returning else None,
-        "forget_action": f"{interaction.url}/forget" if returning else None,
+        "returning": returning,
         "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or "")
         or by_email.told(interaction)
         or with_passkey.fault_of(interaction),
@@ -238,7 +240,6 @@ async def _email_page(interaction: Interaction) -> Response:
     context = common(interaction, Step.EMAIL) | {
         "username": username,
         "mail": await by_email.context(interaction, username),
-        "password_action": f"{interaction.url}/identify",
         "error": by_email.told(interaction) or with_passkey.fault_of(interaction),
         "passkey": await with_passkey.context(interaction, Step.EMAIL),
     }

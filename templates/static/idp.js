@@ -77,12 +77,12 @@ addEventListener("submit", (event) => {
 });
 
 // Signed in from another tab: this one notices when it is looked at, and goes on.
-const page = document.querySelector("[data-step-url]");
+const page = document.querySelector("[data-step]"), attempt = page?.innerHTML.match(/action="(\/signin\/[^"/]+)/)[1];
 const look = async () => {
   if (document.hidden) return;
   try {
-    const { step } = await (await fetch(page.dataset.stepUrl)).json();
-    if (step !== page.dataset.step) location.replace(page.dataset.stepUrl.slice(0, -"/step".length));
+    const { step } = await (await fetch(attempt + "/step")).json();
+    if (step !== page.dataset.step) location.replace(attempt);
   } catch {}
 };
 if (page) {

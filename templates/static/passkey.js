@@ -6,8 +6,8 @@ if (place && key?.parseRequestOptionsFromJSON) {
   const making = place.dataset.passkey === "new-passkey", field = place.elements.credential;
   const button = place.querySelector("button[type=button]"), told = place.querySelector("[role=status]");
   const FRESH = 240000; // milliseconds; the server takes an answer for five minutes
-  const signin = document.querySelector("[data-step-url]"); // elsewhere the form says itself where it goes
-  if (signin) place.action = signin.dataset.stepUrl.slice(0, -"step".length) + place.dataset.passkey;
+  const attempt = document.querySelector("[data-step]")?.innerHTML.match(/action="(\/signin\/[^"/]+)/);
+  if (attempt) place.action = `${attempt[1]}/${place.dataset.passkey}`; // elsewhere the form says itself where it goes
   let options = JSON.parse(place.dataset.options ?? "null"), since = performance.now(), asked, pressed = false;
 
   const latest = async () => {

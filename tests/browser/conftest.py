@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.chrome import Windows, launched
 from tests.browser.sites import Site, site
+from tests.mail import Catcher
 from tests.provider import CHEAP_PASSWORDS, EMAIL, PASSWORD, TLS, Provider, authorize_url, pkce, redeem, running
 
 PROOF = pkce()
@@ -37,11 +38,12 @@ class Development:
 
 @dataclass(frozen=True)
 class App:
-    """A registered app and the website it is."""
+    """A registered app and the website it is; `mails` is where mails come to."""
 
     provider: Provider
     client: dict[str, Any]
     site: Site
+    mails: Catcher
 
     def url(self, **parameters: str) -> str:
         """An authorization request, as the address of a page."""
@@ -91,24 +93,28 @@ def page(windows: Windows) -> Page:
 
 
 @pytest.fixture(scope="session")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+def provider(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) -> Iterator[Provider]:
     """A provider as it is in production, with the person Ana."""
-    with running(tmp_path_factory.mktemp("browser"), name="Example sign-in") as provider:
+    mail = {"smtp_url": mail_server.url, "email_codes": "sign_in"}
+    with running(tmp_path_factory.mktemp("browser"), name="Example sign-in", **mail) as provider:
         provider.create_user()
-        for email, name in (("ben", "Ben"), ("cleo", "Cleo"), ("dora", "Dora"), ("elif", "Elif")):
+        for email, name in (("ben", "Ben"), ("elif", "Elif"), ("finn", "Finn")):
             provider.create_user(f"{email}@example.test", name=f"{name} Example")
+        for email in ("cleo", "dora"):  # no mail is a second factor of who has an address that nobody verified
+            by_name = ("--name", f"{email.title()} Example", "--password-stdin")
+            provider.cli("user", "create", f"{email}@example.test", *by_name, stdin=PASSWORD + "\n")
         leaked = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("password1234")
         provider.cli("user", "create", "leah@example.test", "--password-hash-stdin", stdin=leaked)
         yield provider
 
 
 @pytest.fixture(scope="session")
-def registered(provider: Provider) -> Iterator[App]:
+def registered(provider: Provider, mail_server: Catcher) -> Iterator[App]:
     with site() as served:
         scope = "openid profile email phone offline_access"
         bye = ("--post-logout-redirect-uri", f"{served.origin}/bye")
         client = provider.create_client("--scope", scope, *bye, redirect_uri=f"{served.origin}/callback")
-        yield App(provider, client, served)
+        yield App(provider, client, served, mail_server)
 
 
 @pytest.fixture
@@ -141,10 +147,11 @@ def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Developmen
 
 
 @contextmanager
-def developing(folder: Path) -> Iterator[Development]:
+def developing(folder: Path, **settings: str) -> Iterator[Development]:
     port = three_free_ports()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
     environment |= CHEAP_PASSWORDS | {"IDP_DATA_DIR": str(folder / "data")}
+    environment |= {f"IDP_{name.upper()}": value for name, value in settings.items()}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "idp", "dev", "--port", str(port)],

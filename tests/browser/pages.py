@@ -9,13 +9,16 @@ from playwright.sync_api import Page
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.web import own
 from tests.browser.conftest import PROOF, App, Development, allow, name_oneself, press, sign_in
+from tests.mail import link_in
 from tests.provider import PASSWORD, authorize_url
+from tests.signin.reading import query
 
 Way = Callable[[Page, App], None]
 SECOND = "ben@example.test", PASSWORD
 WITHOUT_DEVICE = "cleo@example.test", PASSWORD
 LEAKED = "leah@example.test", "password1234"
 WITH_DEVICE = "dora@example.test", PASSWORD
+BY_MAIL = "finn@example.test", PASSWORD
 WITH_APPS = "elif@example.test", PASSWORD
 RECOVERY_CODES: dict[int, list[str]] = {}  # of WITH_APPS, by the provider's port
 
@@ -79,6 +82,52 @@ def wrong_code(page: Page, app: App) -> None:
     page.locator("#code").press_sequentially("00000")
     press(page, "#continue")
     page.locator("summary").click()
+
+
+def mailed(page: Page, app: App) -> None:
+    """Ana's code is on its way."""
+    query(app.provider, "DELETE FROM counters")
+    app.mails.clear()
+    password(page, app)
+    press(page, "#send-code")
+
+
+def wrong_mailed_code(page: Page, app: App) -> None:
+    mailed(page, app)
+    page.locator("#email-code").fill("1234567")
+    press(page, "#continue")
+
+
+def mail_link(page: Page, app: App) -> None:
+    mailed(page, app)
+    page.goto(app.provider.issuer + link_in(app.mails.newest()))
+
+
+def link_elsewhere(page: Page, app: App) -> None:
+    mailed(page, app)
+    link = link_in(app.mails.newest())
+    page.context.clear_cookies()
+    page.goto(app.provider.issuer + link)
+
+
+def too_many_mails(page: Page, app: App) -> None:
+    for _ in range(7):
+        page.context.clear_cookies()
+        password(page, app)
+        press(page, "#send-code")
+    query(app.provider, "DELETE FROM counters")
+
+
+def factor_by_mail(page: Page, app: App) -> None:
+    query(app.provider, "DELETE FROM counters")
+    app.mails.clear()
+    page.goto(app.url(acr_values=ACR_TWO_FACTORS))
+    sign_in(page, *BY_MAIL)
+
+
+def mailed_factor(page: Page, app: App) -> None:
+    factor_by_mail(page, app)
+    press(page, "#send")
 
 
 def new_password(page: Page, app: App) -> None:
@@ -278,6 +327,13 @@ PAGES: dict[str, Way] = {
     "wrong first code": wrong_first_code,
     "factor": factor,
     "wrong code": wrong_code,
+    "mailed": mailed,
+    "wrong mailed code": wrong_mailed_code,
+    "mail link": mail_link,
+    "link elsewhere": link_elsewhere,
+    "too many mails": too_many_mails,
+    "factor by mail": factor_by_mail,
+    "mailed factor": mailed_factor,
     "new password": new_password,
     "wrong new password": wrong_new_password,
     "offer": offer,

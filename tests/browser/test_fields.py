@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, allow, name_oneself, press, sign_in
-from tests.browser.pages import LEAKED, PAGES, consent, identify, new_password, password, wrong_password
+from tests.browser.pages import LEAKED, PAGES, consent, identify, mailed, new_password, password, wrong_password
 from tests.provider import EMAIL, PASSWORD
 
 FORM = """() => [...document.querySelectorAll("main input:not([type=hidden]), main button")].map((each) => [
@@ -34,6 +34,7 @@ def test_the_names_that_drivers_and_password_managers_know_stay(page: Page, app:
         ["INPUT", "password", "password", "password", "current-password"],
         ["BUTTON", "", "", "button", None],
         ["BUTTON", "continue", "", "submit", None],
+        ["BUTTON", "send-code", "", "submit", None],
         ["BUTTON", "use-passkey", "", "button", None],
     ]
     consent(page, app)
@@ -270,3 +271,15 @@ def test_a_new_password_says_what_is_asked_before_and_while_it_is_typed(
         expect(hint).to_contain_text(told if javascript else "12 to 256 characters.")
     page.locator(field).fill("wok plum fjord")
     expect(hint).to_have_text("Long enough." if javascript else "12 to 256 characters.")
+
+
+def test_26_another_mail_can_be_asked_for_when_the_count_has_run_down(page: Page, app: App) -> None:
+    page.clock.install()
+    mailed(page, app)
+    again = page.locator("#send-again")
+    expect(again).to_be_disabled()
+    expect(again).to_have_text(re.compile(r"^Send another mail \(\d+ s\)$"))
+    page.clock.fast_forward(31_000)
+    expect(again).to_be_enabled()
+    expect(again).to_have_text("Send another mail")
+    expect(page.locator("#send-again + [role=status]")).to_have_text("You can ask for another mail now.")

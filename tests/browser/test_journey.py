@@ -1,13 +1,16 @@
 """The whole journey of a person: demo app, sign-in, consent, back in the app, API, refresh, and out again."""
 
 import re
+import time
 
+import httpx2
 import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.chrome import Windows
 from tests.browser.conftest import Development, allow, developing, name_oneself, press, sign_in
+from tests.provider import TLS
 
 
 def text(page: Page, selector: str) -> str:
@@ -60,7 +63,7 @@ def test_a_person_steps_up_for_what_is_more_sensitive(
     windows: Windows, tmp_path_factory: pytest.TempPathFactory, javascript: bool
 ) -> None:
     """From the button in the app to the API's answer, by a password and a device that is set up on the way."""
-    with developing(tmp_path_factory.mktemp("stepping")) as development:
+    with developing(tmp_path_factory.mktemp("stepping"), email_codes="off") as development:
         page = windows.page(java_script_enabled=javascript)
         page.goto(f"{development.app}/sign-in")
         sign_in(page, development.email, development.password)
@@ -78,6 +81,55 @@ def test_a_person_steps_up_for_what_is_more_sensitive(
         assert '"acr": "urn:idp:acr:mfa"' in text(page, "#api-answer")
         press(page, "#read-payroll")
         assert text(page, "#api-status") == "200"
+
+
+def test_a_person_signs_in_by_the_link_of_a_mail_and_confirms_by_the_code_of_another(
+    windows: Windows, tmp_path_factory: pytest.TempPathFactory, javascript: bool
+) -> None:
+    """In development mode, where mails are caught: the way past the password, and what it is not enough for."""
+    with developing(tmp_path_factory.mktemp("mailing")) as development:
+        page = windows.page(java_script_enabled=javascript)
+        page.goto(f"{development.app}/sign-in")
+        name_oneself(page, development.email)
+        press(page, "#send-code")
+        expect(page).to_have_title(re.compile("^Enter the code from the mail"))
+        open_mail(page, development, 1)
+        with page.expect_navigation():
+            page.locator("#text a").click()
+        assert "Press the button" in text(page, "main")
+        press(page, "#continue")
+        allow(page)
+        page.wait_for_url(f"{development.app}/")
+        assert '"mca"' in text(page, "#id-token-claims")
+
+        press(page, "#read-payroll")
+        page.locator("#password").fill(development.password)
+        press(page, "#continue")
+        press(page, "#send")
+        waiting = page.url
+        open_mail(page, development, 2)
+        code = re.search(r"[0-9]{4} [0-9]{4}", text(page, "#text"))
+        assert code is not None
+        page.goto(waiting)
+        if javascript:
+            with page.expect_navigation():  # the eighth digit sends it
+                page.locator("#email-code").press_sequentially(code[0])
+        else:
+            page.locator("#email-code").fill(code[0])
+            press(page, "#continue")
+        page.wait_for_url(f"{development.app}/#api")
+        assert text(page, "#api-status") == "200"
+        assert '"acr": "urn:idp:acr:mfa"' in text(page, "#api-answer")
+
+
+def open_mail(page: Page, development: Development, number: int) -> None:
+    """The `number`th that was caught, as soon as it is there."""
+    url = f"{development.provider}/dev/mail/{number}"
+    deadline = time.monotonic() + 20
+    while httpx2.get(url, verify=TLS).status_code == 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    page.goto(url)
 
 
 def test_a_person_signs_out_through_the_demo_app_and_comes_back_to_it(

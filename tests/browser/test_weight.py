@@ -39,6 +39,7 @@ def weigh(context: BrowserContext, url: str) -> None:
         "returning",
         "enrol",
         "factor",
+        "mailed",
         "new password",
         "consent",
         "home",

@@ -9,6 +9,7 @@ from idp.web.pages import STATIC
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, allow, name_oneself, press, sign_in
 from tests.browser.sites import site
+from tests.mail import Catcher
 from tests.provider import PASSWORD, Provider, running
 from tests.signin.reading import query
 
@@ -24,11 +25,11 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 
 @pytest.fixture
-def app(crowded: Provider) -> Iterator[App]:
+def app(crowded: Provider, mail_server: Catcher) -> Iterator[App]:
     query(crowded, "DELETE FROM counters")
     query(crowded, "DELETE FROM consents")
     with site() as somewhere:
-        yield App(crowded, crowded.create_client(redirect_uri=f"{somewhere.origin}/callback"), somewhere)
+        yield App(crowded, crowded.create_client(redirect_uri=f"{somewhere.origin}/callback"), somewhere, mail_server)
 
 
 def use_up(windows: Windows, app: App) -> None:

@@ -57,8 +57,8 @@ def test_the_newest_message_comes_first_and_the_oldest_falls_out() -> None:
     assert mailbox.find(1) is None
 
 
-async def test_an_empty_mailbox_says_that_nothing_sends_mail_yet(browser: httpx2.AsyncClient) -> None:
-    assert "Nothing sends mail in this version" in (await browser.get("/dev/mail")).text
+async def test_an_empty_mailbox_says_what_comes_there(browser: httpx2.AsyncClient) -> None:
+    assert "The codes of sign-ins come here" in (await browser.get("/dev/mail")).text
 
 
 async def test_a_test_message_is_listed_and_can_be_read(browser: httpx2.AsyncClient) -> None:

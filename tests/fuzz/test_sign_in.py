@@ -40,7 +40,7 @@ DEVICE = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 CODES = ["AAAA-BBBB-CCCC-DDD0", "AAAA-BBBB-CCCC-DDD1", "AAAA-BBBB-CCCC-DDD2"]
 METHOD = {"password": "pwd", "totp": "otp", "recovery": "otp", "email": "mca"}
 FORMS = (
-    *("identify", "password", "factor", "new-password", "enrol", "later", "consent", "select", "switch", "forget"),
+    *("identify", "password", "factor", "new-password", "enrol", "later", "consent", "select", "switch"),
     *("no-passkey", "passkey", "nothing", "send-code", "email"),
 )
 PATIENCE = 300
@@ -388,7 +388,7 @@ ISSUER = "http://localhost:8000"
 
 
 def path_of(page: httpx2.Response) -> str:
-    found = re.search(r'data-step-url="([^"]+)/step"', page.text)
+    found = re.search(r'action="(/signin/[^/"]+)/', page.text)
     return found[1] if found else ""
 
 

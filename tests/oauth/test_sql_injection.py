@@ -121,7 +121,7 @@ def in_paths(app: App, ana: Browser, payload: str) -> Tried:
     for path in ("/", "/authorize/", "/signin/", "/static/", f"{attempt}/"):
         yield path, ana.http.get(f"{path}{part}")
     yield "step", ana.http.get(f"/signin/{part}/step")
-    for step in ("identify", "password", "consent", "switch", "forget"):
+    for step in ("identify", "password", "consent", "switch", "send-code", "email"):
         data = {"csrf": token, "username": payload, "password": payload, "decision": "allow"}
         yield step, ana.http.post(f"/signin/{part}/{step}", data=data)
     yield "withdraw", ana.http.post(f"/apps/{part}/withdraw", data={"csrf": token})

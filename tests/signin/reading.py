@@ -73,7 +73,7 @@ def page_of(browser: Browser) -> httpx2.Response:
 
 def path_of(browser: Browser) -> str:
     """The address of the attempt that the browser looks at, also on a page at the authorization endpoint."""
-    found = re.search(r'data-step-url="([^"]+)/step"', page_of(browser).text)
+    found = re.search(r'action="(/signin/[^/"]+)/', page_of(browser).text)
     return found[1] if found else page_of(browser).url.path
 
 

@@ -210,7 +210,7 @@ def test_not_you_asks_who_it_is_and_forgets_nothing(provider: Provider, browser:
 
 
 def test_forgetting_the_account_on_this_device_forgets_it(provider: Provider, browser: Browser, app: App) -> None:
-    known(provider, browser, app).submit(action="/forget")
+    known(provider, browser, app).submit(action="/switch", forget="yes")
     assert step_of(browser) == "identify"
     browser.open(app.url())
     assert step_of(browser) == "identify"

@@ -12,7 +12,7 @@ from tests.provider import EMAIL, PASSWORD, Browser, Provider
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
 from tests.signin.reading import page_of
 
-_LINK = re.compile(r'(?:href|src|action|data-step-url)="([^"]+)"')
+_LINK = re.compile(r'(?:href|src|action)="([^"]+)"')
 
 
 def signed_in(browser: Browser, app: App) -> httpx2.Response:

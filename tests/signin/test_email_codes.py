@@ -290,8 +290,10 @@ def test_another_mail_is_sent_after_half_a_minute_and_the_page_counts_it_down(
 
 def test_the_password_stays_a_way(open_to_mail: Provider, mail_server: Catcher, app: App) -> None:
     browser = asked_for(open_to_mail, app)
-    browser.submit(action="/identify")
-    assert step_of(browser) == "password"
+    browser.open(path_of(browser) + "?by=password")
+    assert step_of(browser) == "email", "a tab that looks whether another one went on stays"
+    browser.submit(action="/password", password="not the right one")
+    assert step_of(browser) == "password", "and not the code again"
     browser.submit(action="/password", password=PASSWORD)
     assert "code" in allowed(browser)
 
@@ -351,7 +353,6 @@ def test_rl_10_nor_are_many_by_one_network(open_to_mail: Provider, mail_server: 
         browser.submit(action="/identify", username=f"p{number}@example.test")
         answer = browser.submit(action="/send-code")
         if number < 20:
-            browser.submit(action="/identify")
             browser.submit(action="/switch")
     assert answer is not None
     assert answer.status_code == 429
@@ -522,16 +523,28 @@ def test_mf_02_where_a_mail_is_a_second_factor_alone_it_signs_nobody_in(
     assert step_of(browser) == "password"
 
 
-def test_who_may_still_put_a_device_off_is_not_asked_where_a_mail_will_do(
+def test_until_two_factors_are_needed_people_are_asked_for_a_better_one_and_may_put_it_off(
     for_seconds: Provider, mail_server: Catcher, shop: App
 ) -> None:
     soon = App(for_seconds.create_client("--second-factor", "required", "--second-factor-from", "2999-01-01"))
     browser = Browser(for_seconds.issuer)
     with_password(browser, soon.url())
+    assert step_of(browser) == "enrol"
+    browser.submit(action="/later")
     assert "code" in allowed(browser)
 
 
-def test_where_mail_is_off_no_form_does_anything(provider: Provider, app: App) -> None:
+def test_where_mail_is_off_no_form_does_anything(provider: Provider, people: object) -> None:
+    browser = Browser(provider.issuer)
+    browser.open(App(provider.create_client()).url())
+    browser.submit(action="/identify", username=EMAIL)
+    assert "/send-code" not in page_of(browser).text
+    send(browser, "/send-code")
+    send(browser, "/email", code="12345678")
+    browser.open(path_of(browser))
+    browser.submit(action="/password", password=PASSWORD)
+    assert "code" in allowed(browser)
+    assert count(provider, "SELECT count(*) FROM email_codes") == 0
     assert provider.cli("mail", "list") == []
     done = provider.run("mail", "test", EMAIL)
     assert (done.returncode, done.stderr) == (1, "Error: The mail was not sent: IDP_SMTP_URL is not set.\n")

@@ -48,7 +48,7 @@ def skip_to(browser: Browser, step: str, fields: Mapping[str, str]) -> httpx2.Re
         ("consent", {"decision": "allow"}),
         ("consent", {"decision": "deny"}),
         ("switch", {}),
-        ("forget", {}),
+        ("switch", {"forget": "yes"}),
     ],
 )
 def test_mf02_nobody_gets_past_the_question_who_they_are(

@@ -122,7 +122,7 @@ def test_a_form_that_is_sent_twice_at_once_ends_at_the_app_both_times(
     assert len({answer["code"] for answer in answers}) == 2
 
 
-@pytest.mark.parametrize("path", ["identify", "password", "consent", "switch", "forget"])
+@pytest.mark.parametrize("path", ["identify", "password", "consent", "switch", "send-code"])
 def test_the_address_of_a_form_leads_back_to_the_page_when_it_is_opened(at_password: Browser, path: str) -> None:
     answer = at_password.http.get(f"{path_of(at_password)}/{path}")
     assert (answer.status_code, answer.headers["location"]) == (303, path_of(at_password))
