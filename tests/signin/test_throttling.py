@@ -205,7 +205,9 @@ def test_rl_08_the_cookie_of_a_device_is_worth_nothing_in_another_browser(provid
     assert guess(other, PASSWORD).status_code == 429
 
 
-def test_en_03_an_unknown_person_is_slowed_down_and_locked_in_the_same_words(provider: Provider, app: App) -> None:
+def test_en_03_en_08_an_unknown_person_is_slowed_down_and_locked_in_the_same_words(
+    provider: Provider, app: App
+) -> None:
     """The attacker counts how many guesses he has for a name, to find out whether it is somebody's."""
     answers = []
     for name in (EMAIL, NOBODY):

@@ -1,10 +1,12 @@
 """Audit rows outlive the person; what is personal in them does not."""
 
+from datetime import UTC
 from typing import Any
 
 import pytest
 
 from idp.store import audit, users
+from idp.store.ids import time_of
 from idp.store.seal import Sealer
 from idp.store.sqlite import SqliteDatabase
 from idp.store.tables import AuditRow, User
@@ -106,3 +108,17 @@ async def test_two_rows_of_one_moment_are_two_rows(world: World) -> None:
     for _ in range(20):
         await record(world, None, now=NOW + HOUR)
     assert await world.count(AuditRow) == 20
+
+
+async def test_lg_08_events_of_all_nodes_stand_in_the_order_of_their_times(world: World) -> None:
+    """Whoever reads the audit after an attack has to see what came first, whichever node wrote it."""
+    times = [NOW + number * SECOND / 100 for number in (3, 1, 2, 0)]
+    for at in times:
+        async with world.database.transaction() as transaction:
+            await world.record(transaction, None, now=at)
+    rows = sorted(await world.rows(AuditRow), key=lambda row: row.id)
+    assert [row.at for row in rows] == sorted(times)
+    assert {row.at.tzinfo for row in rows} == {UTC}
+    assert [time_of(row.id) for row in rows] == [
+        at.replace(microsecond=at.microsecond // 1000 * 1000) for at in sorted(times)
+    ]
