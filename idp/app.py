@@ -23,6 +23,7 @@ from idp.factors.password import Cost
 from idp.hashing import PasswordHashing, PasswordPool
 from idp.keys import RELOAD_EVERY, Keys
 from idp.outside.breaches import breaches_of
+from idp.outside.captcha import Captcha, captcha_of
 from idp.outside.mail import Mailer, mailer_of
 from idp.quotas import Quotas
 from idp.secret_keys import secret_keys
@@ -50,6 +51,7 @@ async def open_services(
     clock: Clock = system_clock,
     hashing: PasswordHashing | None = None,
     mailer: Mailer | None = None,
+    captcha: Captcha | None = None,
     development: bool = False,
 ) -> Services:
     """Everything an endpoint needs, over a database that is migrated. `close_services` gives it back."""
@@ -73,6 +75,7 @@ async def open_services(
         challenges=Challenges(),
         breaches=breaches_of(settings),
         mailer=mailer or mailer_of(settings),
+        captcha=captcha or captcha_of(settings),
         volatile=volatile,
         turns=Turns(),
         quotas=Quotas(volatile, settings.requests_per_client),
@@ -90,6 +93,7 @@ def prepare_data_dir(settings: Settings) -> None:
 async def close_services(services: Services) -> None:
     services.hashing.close()
     await services.breaches.close()
+    await services.captcha.close()
     await services.volatile.close()
     await services.database.close()
 
@@ -107,6 +111,7 @@ def create_app(
     clock: Clock = system_clock,
     hashing: PasswordHashing | None = None,
     mailer: Mailer | None = None,
+    captcha: Captcha | None = None,
     development: bool = False,
     more_routes: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
@@ -114,7 +119,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(starlette: Starlette) -> AsyncIterator[None]:
-        services = await open_services(settings, clock=clock, hashing=hashing, mailer=mailer, development=development)
+        services = await open_services(
+            settings, clock=clock, hashing=hashing, mailer=mailer, captcha=captcha, development=development
+        )
         starlette.state.origins = Origins(services)
         starlette.state.refusals = Refusals(services)
         front.serve(services)

@@ -10,6 +10,7 @@ from idp.challenges import Challenges
 from idp.hashing import PasswordHashing
 from idp.keys import Keys
 from idp.outside.breaches import Breaches
+from idp.outside.captcha import Captcha
 from idp.outside.mail import Mailer
 from idp.quotas import Quotas
 from idp.settings import Settings
@@ -39,6 +40,7 @@ class Services:
     challenges: Challenges
     breaches: Breaches
     mailer: Mailer
+    captcha: Captcha
     volatile: Volatile
     turns: Turns
     quotas: Quotas

@@ -25,7 +25,7 @@ PACKAGE = ROOT / "idp"
 DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
 LOGGERS = (
-    *("app.py", "challenges.py", "delivery.py", "logs.py", "cli/serve.py", "outside/breaches.py"),
+    *("app.py", "challenges.py", "delivery.py", "logs.py", "cli/serve.py", "outside/breaches.py", "outside/captcha.py"),
     *("store/db.py", "store/volatile.py", "web/middleware.py", "web/refusals.py"),
 )
 

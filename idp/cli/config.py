@@ -4,6 +4,7 @@ import click
 
 from idp.app import prepare_data_dir
 from idp.cli.run import (
+    check_captcha,
     check_mail,
     check_not_development,
     check_tls,
@@ -50,6 +51,7 @@ def check(as_json: bool) -> None:
         settings = load()
         check_tls(settings)
         check_mail(settings)
+        check_captcha(settings)
         check_not_development(settings)
         with telling_what_is_made(settings):
             prepare_data_dir(settings)

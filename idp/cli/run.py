@@ -63,6 +63,12 @@ def check_mail(settings: Settings) -> None:
         raise SettingsError(f"IDP_EMAIL_CODES is {settings.email_codes}, and IDP_SMTP_URL names no server: set it too.")
 
 
+def check_captcha(settings: Settings) -> None:
+    """Raises SettingsError where a service is named, but not the keys that it gave."""
+    if settings.captcha != "off" and not (settings.captcha_site_key and settings.captcha_secret):
+        raise SettingsError(f"IDP_CAPTCHA is {settings.captcha}: set IDP_CAPTCHA_SITE_KEY and IDP_CAPTCHA_SECRET too.")
+
+
 def of_development(settings: Settings) -> bool:
     """Whether development mode made the data directory."""
     return os.access(settings.development_file, os.F_OK)

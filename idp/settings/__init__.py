@@ -1,14 +1,13 @@
 """What an operator can set: read once, checked, frozen."""
 
 from idp.settings.fields import (
-    LOOPBACK_HOSTS,
     MIN_SECRET_KEY,
     PREFIX,
     REFUSE,
     REQUIRED,
     Settings,
 )
-from idp.settings.kinds import duration, moment
+from idp.settings.kinds import LOOPBACK_HOSTS, duration, moment
 from idp.settings.reading import CONFIG, FILE_SUFFIX, SettingsError, is_secret, load, origins, shown
 
 __all__ = [

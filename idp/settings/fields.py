@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime, timedelta
-from email.utils import parseaddr
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -12,10 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from idp.settings.kinds import Duration, Listed, Moment, number
+from idp.settings.kinds import LOOPBACK_HOSTS, Duration, Listed, Moment, RangeUrl, RedisUrl, Sender, SmtpUrl, number
 
 PREFIX = "IDP_"
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 MIN_SECRET_KEY = 32
 MOST_PASSKEY_ORIGINS = 5
 OPTIONAL, REQUIRED = "optional", "required"
@@ -111,7 +109,7 @@ class Settings(BaseSettings):
         description="The same where it stands alone: no second factor is required, and its person has none. "
         "15 are advised.",
     )
-    breach_api: str = Field(
+    breach_api: RangeUrl = Field(
         "",
         description="A range API that new passwords are looked up in, such as https://api.pwnedpasswords.com/range; "
         "by default nobody is asked.",
@@ -161,12 +159,12 @@ class Settings(BaseSettings):
         description="Requests a minute that each app may send to the token, introspection and revocation endpoints; "
         "0 is no limit.",
     )
-    smtp_url: str = Field(
+    smtp_url: SmtpUrl = Field(
         "",
         description="The server that takes your mail: smtp://USER:PASSWORD@HOST with STARTTLS, smtps://... with TLS, "
         "or smtp+plain://HOST without, for a relay of your own; by default none.",
     )
-    mail_from: str = Field(
+    mail_from: Sender = Field(
         "", description="The sender of mails, such as Example <id@example.com>; by default no-reply@ the issuer's host."
     )
     mails_per_minute: int = Field(
@@ -181,7 +179,16 @@ class Settings(BaseSettings):
         description="What a code, or a link, by mail is good for: nothing, a second factor for who has no better one, "
         "or also signing in without a password.",
     )
-    redis_url: str = Field(
+    captcha: Literal["off", "turnstile", "hcaptcha", "recaptcha"] = Field(
+        "off",
+        description="Whose riddle people are asked, as the last resort, in a network from which passwords are guessed; "
+        "by default nobody's.",
+    )
+    captcha_site_key: str = Field("", description="The public key that the service gave you.")
+    captcha_secret: str = Field(
+        "", description="The secret key that the service gave you.", json_schema_extra={"secret": True}
+    )
+    redis_url: RedisUrl = Field(
         "",
         description="Where limits are counted: redis://HOST, rediss://HOST, or redis+cluster://HOST; "
         "by default in the database.",
@@ -278,45 +285,6 @@ class Settings(BaseSettings):
             except ValueError:
                 message = f"{each} is no address and no network such as 10.0.0.0/8"
                 raise ValueError(message) from None
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_is_a_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("redis", "rediss", "redis+cluster") or not parts.hostname):
-            message = "write redis://HOST:PORT, rediss://... with TLS, or redis+cluster://... for a cluster"
-            raise ValueError(message)
-        return value
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _smtp_is_a_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname or parts.path):
-            message = "write smtp://USER:PASSWORD@HOST:587, smtps://... or smtp+plain://HOST:25"
-            raise ValueError(message)
-        if parts.scheme == "smtp+plain" and parts.password:
-            message = "a password is not sent without TLS: write smtp:// or smtps://"
-            raise ValueError(message)
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _sender_is_one(cls, value: str) -> str:
-        if value and (not value.isprintable() or not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(value)[1])):
-            message = "write an address such as id@example.com, or Example <id@example.com>"
-            raise ValueError(message)
-        return value
-
-    @field_validator("breach_api")
-    @classmethod
-    def _breach_api_is_a_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
-        if value and (not safe or not parts.hostname or re.search(r"[\s?#]", value)):
-            message = "write an https URL, such as https://api.pwnedpasswords.com/range"
-            raise ValueError(message)
         return value
 
     @field_validator("database_url")

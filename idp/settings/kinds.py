@@ -1,12 +1,15 @@
-"""How the values of settings are written: durations, moments, lists and numbers."""
+"""How the values of settings are written: durations, moments, lists, numbers and URLs."""
 
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import parseaddr
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 _DURATION = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _LONGEST = timedelta(days=3650)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -47,6 +50,45 @@ def number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
+def _redis(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("redis", "rediss", "redis+cluster") or not parts.hostname):
+        message = "write redis://HOST:PORT, rediss://... with TLS, or redis+cluster://... for a cluster"
+        raise ValueError(message)
+    return value
+
+
+def _smtp(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("smtp", "smtps", "smtp+plain") or not parts.hostname or parts.path):
+        message = "write smtp://USER:PASSWORD@HOST:587, smtps://... or smtp+plain://HOST:25"
+        raise ValueError(message)
+    if parts.scheme == "smtp+plain" and parts.password:
+        message = "a password is not sent without TLS: write smtp:// or smtps://"
+        raise ValueError(message)
+    return value
+
+
+def _sender(value: str) -> str:
+    if value and (not value.isprintable() or not re.fullmatch(r"[^\s@]+@[^\s@]+", parseaddr(value)[1])):
+        message = "write an address such as id@example.com, or Example <id@example.com>"
+        raise ValueError(message)
+    return value
+
+
+def _range(value: str) -> str:
+    parts = urlsplit(value)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
+    if value and (not safe or not parts.hostname or re.search(r"[\s?#]", value)):
+        message = "write an https URL, such as https://api.pwnedpasswords.com/range"
+        raise ValueError(message)
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 Moment = Annotated[datetime, BeforeValidator(moment)]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
+RedisUrl = Annotated[str, AfterValidator(_redis)]
+SmtpUrl = Annotated[str, AfterValidator(_smtp)]
+Sender = Annotated[str, AfterValidator(_sender)]
+RangeUrl = Annotated[str, AfterValidator(_range)]

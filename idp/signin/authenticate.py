@@ -17,7 +17,7 @@ from idp.store import credentials
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.users import Person
-from idp.web import throttle, work
+from idp.web import throttle
 from idp.web.origin import origin_of
 from idp.web.throttle import Guess, Tries
 
@@ -39,8 +39,8 @@ async def with_password(interaction: Interaction, username: str, form: Params) -
         services.database, services.sealer, username, credentials.PASSWORD
     )
     guess = Guess(request, services, interaction.browser, throttle.PASSWORD, username, person)
-    if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
-        return throttle.refused(request, left, working.url(interaction))
+    if left := await throttle.address_left(guess, working.shown(interaction, form)):
+        return throttle.refused(request, left, working.url(interaction, left))
     async with services.turns.of(guess.turn):
         tried = await throttle.tries(services.database, guess)
         if left := tried.left(services.clock()):

@@ -26,7 +26,7 @@ from idp.store import email_codes, handles, users
 from idp.store.db import Transaction
 from idp.store.ids import hash_of, new_secret
 from idp.store.users import Person
-from idp.web import cookies, mail_limits, mails, problems, throttle, work
+from idp.web import cookies, mail_limits, mails, problems, throttle
 from idp.web.origin import origin_of
 from idp.web.refusals import refused_page
 from idp.web.throttle import Guess
@@ -85,8 +85,8 @@ async def code(interaction: Interaction, form: Params) -> Response:
     if await interaction.step() is not Step.EMAIL or recipient is None:
         return RedirectResponse(interaction.url, 303)
     services, now, guess = interaction.services, interaction.services.clock(), _guess(interaction, recipient)
-    if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
-        return throttle.refused(interaction.request, left, working.url(interaction))
+    if left := await throttle.address_left(guess, working.shown(interaction, form)):
+        return throttle.refused(interaction.request, left, working.url(interaction, left))
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, recipient.person.id if recipient.person else "")
         tried = await throttle.tries(transaction, guess)

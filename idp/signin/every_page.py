@@ -1,10 +1,15 @@
 """What the page of every step is given."""
 
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
 from idp.protocol import redirects
 from idp.signin import working
 from idp.signin.interaction import Interaction
 from idp.signin.loading import form_token
 from idp.signin.steps import Step
+from idp.web.pages import page
 
 
 def common(interaction: Interaction, step: Step) -> dict[str, object]:
@@ -15,6 +20,7 @@ def common(interaction: Interaction, step: Step) -> dict[str, object]:
         "switch_action": f"{interaction.url}/switch",
         "step": step.value,
         "work": working.asked(interaction),
+        "captcha": working.widget(interaction),
     }
 
 
@@ -25,3 +31,10 @@ def _app(interaction: Interaction) -> dict[str, str]:
 
 def confirming(interaction: Interaction) -> str:
     return f"{interaction.client.client_name} asks you to confirm that it is you."
+
+
+def step_page(interaction: Interaction, template: str, context: Mapping[str, object]) -> Response:
+    """Its posts may end at an app, and a riddle comes from elsewhere."""
+    widget = working.widget(interaction)
+    origins = () if widget is None else widget.service.origins
+    return page(interaction.request, f"signin/{template}.html", context, form_action=None, origins=origins)

@@ -8,12 +8,11 @@ from idp.factors import message, passkey, recovery, totp
 from idp.factors.proofs import SECOND
 from idp.signin import another_way, by_email, with_passkey
 from idp.signin.another_way import Way
-from idp.signin.every_page import common, confirming
+from idp.signin.every_page import common, confirming, step_page
 from idp.signin.interaction import Interaction
 from idp.signin.second import WRONG_CODE, codes_are_locked, email_of
 from idp.signin.steps import Step
 from idp.store import credentials
-from idp.web.pages import page
 
 NOT_RIGHT = {
     "summary": "That did not work",
@@ -47,7 +46,7 @@ async def factor_page(interaction: Interaction) -> Response:
         "reason": confirming(interaction) if interaction.session is not None else None,
         "error": error,
     }
-    return page(interaction.request, "signin/factor.html", context, form_action=None)
+    return step_page(interaction, "factor", context)
 
 
 async def _passkey_of_person(

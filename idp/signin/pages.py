@@ -17,7 +17,7 @@ from idp.settings import REQUIRED
 from idp.signin import accounts, by_email, new_passkey, offering, remembered, replacing, with_passkey
 from idp.signin import interaction as dispatcher
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
-from idp.signin.every_page import common, confirming
+from idp.signin.every_page import common, confirming, step_page
 from idp.signin.factor_page import NOT_RIGHT, factor_page
 from idp.signin.interaction import MAX_USERNAME, Interaction
 from idp.signin.loading import DENIED, typed_name
@@ -30,7 +30,6 @@ from idp.store.db import Transaction
 from idp.web import answers, devices, problems, qr
 from idp.web import sessions as browser_sessions
 from idp.web.origin import origin_of
-from idp.web.pages import page
 
 NO_NAME = "no_name"
 _WRONG = {
@@ -199,7 +198,7 @@ async def _select_page(interaction: Interaction) -> Response:
         "accounts": [{"sid": each.sid, "name": each.name, "email": each.email} for each in interaction.signed_in],
         "error": None,
     }
-    return page(interaction.request, "signin/select.html", context, form_action=None)
+    return step_page(interaction, "select", context)
 
 
 async def _identify_page(interaction: Interaction) -> Response:
@@ -212,7 +211,7 @@ async def _identify_page(interaction: Interaction) -> Response:
         "error": _NAME_FAULTS.get(interaction.attempt.fault or "") or with_passkey.fault_of(interaction),
         "passkey": await with_passkey.context(interaction, Step.IDENTIFY),
     }
-    return page(interaction.request, "signin/identify.html", context, form_action=None)
+    return step_page(interaction, "identify", context)
 
 
 async def _password_page(interaction: Interaction) -> Response:
@@ -232,7 +231,7 @@ async def _password_page(interaction: Interaction) -> Response:
         "passkey": await with_passkey.context(interaction, Step.PASSWORD),
         "reason": confirming(interaction) if again else None,
     }
-    return page(interaction.request, "signin/password.html", context, form_action=None)
+    return step_page(interaction, "password", context)
 
 
 async def _email_page(interaction: Interaction) -> Response:
@@ -243,7 +242,7 @@ async def _email_page(interaction: Interaction) -> Response:
         "error": by_email.told(interaction) or with_passkey.fault_of(interaction),
         "passkey": await with_passkey.context(interaction, Step.EMAIL),
     }
-    return page(interaction.request, "signin/email.html", context, form_action=None)
+    return step_page(interaction, "email", context)
 
 
 async def _new_password_page(interaction: Interaction) -> Response:
@@ -254,7 +253,7 @@ async def _new_password_page(interaction: Interaction) -> Response:
         "most": MAX_LENGTH,
         "error": refusal and {"summary": "That password cannot be used", "field": "new-password", "message": refusal},
     }
-    return page(interaction.request, "signin/new_password.html", context, form_action=None)
+    return step_page(interaction, "new_password", context)
 
 
 async def _enrol_page(interaction: Interaction) -> Response:
@@ -275,7 +274,7 @@ async def _enrol_page(interaction: Interaction) -> Response:
         "later_action": None if interaction.demand.two_factors else f"{interaction.url}/later",
         "error": NOT_RIGHT if interaction.attempt.fault == WRONG_CODE else None,
     }
-    return page(interaction.request, "signin/enrol.html", context, form_action=None)
+    return step_page(interaction, "enrol", context)
 
 
 async def _enrol_passkey_page(interaction: Interaction) -> Response:
@@ -285,7 +284,7 @@ async def _enrol_passkey_page(interaction: Interaction) -> Response:
         "why": _why_enrol(interaction),
         "error": new_passkey.fault_of(interaction),
     }
-    return page(interaction.request, "signin/enrol_passkey.html", context, form_action=None)
+    return step_page(interaction, "enrol_passkey", context)
 
 
 def _why_enrol(interaction: Interaction) -> str:
@@ -306,7 +305,7 @@ async def _offer_page(interaction: Interaction) -> Response:
         "later_action": f"{interaction.url}/no-passkey",
         "error": new_passkey.fault_of(interaction),
     }
-    return page(interaction.request, "signin/offer.html", context, form_action=None)
+    return step_page(interaction, "offer", context)
 
 
 async def _consent_page(interaction: Interaction) -> Response:
@@ -327,7 +326,7 @@ async def _consent_page(interaction: Interaction) -> Response:
         "audience_line": f"Only {interaction.client.client_name} gets this, at the address above.",
         "remembered_line": "Your choice is remembered: you are asked again only when the app wants something new.",
     }
-    return page(interaction.request, "signin/consent.html", context, form_action=None)
+    return step_page(interaction, "consent", context)
 
 
 def _withheld(asked: tuple[str, ...]) -> list[str]:

@@ -22,7 +22,7 @@ from idp.signin.steps import Step
 from idp.store import credentials, sessions, users
 from idp.store.db import Transaction
 from idp.store.users import Person
-from idp.web import throttle, work
+from idp.web import throttle
 from idp.web.origin import origin_of
 from idp.web.throttle import Guess, Tries
 
@@ -45,8 +45,8 @@ async def factor(interaction: Interaction, form: Params) -> Response:
         return RedirectResponse(interaction.url, 303)
     services, now = interaction.services, interaction.services.clock()
     guess = await _guess(interaction, user_id, method)
-    if left := await throttle.address_left(guess, working.worker(interaction), form.get(work.FIELD)):
-        return throttle.refused(interaction.request, left, working.url(interaction))
+    if left := await throttle.address_left(guess, working.shown(interaction, form)):
+        return throttle.refused(interaction.request, left, working.url(interaction, left))
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
         if person is None:

@@ -16,6 +16,7 @@ TICKET = "ticket"
 CHALLENGE = "challenge"
 EMAIL_LINK = "email_link"
 WORK = "work"
+RIDDLE = "riddle"
 
 _HANDLES = table_of(Handle)
 _ADD = insert_row(_HANDLES, Effect.COUNT)

@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -17,10 +17,6 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _BESIDE = _PACKAGE / "_templates"
 TEMPLATES = _BESIDE if _BESIDE.is_dir() else _PACKAGE.parent / "templates"
 STATIC = TEMPLATES / "static"
-_CSP = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -66,16 +62,31 @@ def page(
     *,
     status: int = 200,
     form_action: str | None = "'self'",
+    origins: Sequence[str] = (),
 ) -> Response:
-    """A page. `form_action` None is for pages whose post may end at an app: Chromium judges every redirect by it."""
+    """A page. `form_action` None is for pages whose post may end at an app: Chromium judges every redirect by it.
+
+    `origins` are of others whose scripts and frames it shows.
+    """
     services = services_of(request)
     common = {
         "site_name": services.settings.site_name,
         "development": services.development,
         "reference": reference_of(request),
     }
-    policy = _CSP if form_action is None else f"{_CSP}; form-action {form_action}"
+    policy = _policy(origins) if form_action is None else f"{_policy(origins)}; form-action {form_action}"
     return HTMLResponse(render(template, {**common, **context}), status, {"Content-Security-Policy": policy})
+
+
+@lru_cache(maxsize=4)
+def _policy(origins: Sequence[str]) -> str:
+    """The Content-Security-Policy of a page, but for where its forms go."""
+    ours = " ".join(("'self'", *origins))
+    frames = f"frame-src {' '.join(origins)}; " if origins else ""
+    return (
+        f"default-src 'none'; style-src {ours}; script-src {ours}; img-src 'self'; connect-src {ours}; {frames}"
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
 
 
 def form_targets(uri: str) -> str:

@@ -18,7 +18,7 @@ from idp.services import Services
 from idp.store import failures
 from idp.store.db import Connection, Runner, Transaction
 from idp.store.users import Person, canonical
-from idp.web import devices, problems, work
+from idp.web import devices, problems, riddle, work
 from idp.web.guard import Rejected
 from idp.web.origin import network_of, origin_of
 from idp.web.problems import Problem
@@ -27,6 +27,7 @@ from idp.web.work import Worker
 
 PASSWORD, CODE, EMAIL = KINDS = "password", "code", "email"  # counted apart
 _EVERY = timedelta(seconds=12)  # until an address has one more wrong one
+_RIDDLES = 3  # times what an address has, on top of it
 _STORED = Limit(30, timedelta(seconds=2))
 
 
@@ -60,6 +61,15 @@ class Guess:
     def key(self, where: str = "") -> str:
         """Names nobody: what is typed as a name may be a password."""
         return key_of(self.services, self.kind, canonical(self.name), where)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What came with a form to show that no machine guesses: a proof of the worker's work, an answer to a riddle."""
+
+    worker: Worker
+    proof: str | None
+    answer: str | None
 
 
 @dataclass(frozen=True)
@@ -115,19 +125,35 @@ async def unlock(runner: Runner, services: Services, email: str) -> None:
     await failures.forget(runner, [key_of(services, kind, canonical(email), "") for kind in KINDS])
 
 
-async def address_left(guess: Guess, worker: Worker | None = None, proof: str | None = None) -> timedelta:
+async def address_left(guess: Guess, shown: Shown | None = None) -> timedelta:
     """How long this address has to wait, whoever it wants to be; on a known device not at all.
 
-    With a proof of the worker's work it may have used up as much again: who shares it with a guesser gets by, while
-    guesses in the long run are as slow as without it.
+    With a proof of work it may have used up as much again, and with riddles, where there are any, four times as much:
+    who shares it with a guesser gets by, while guesses in the long run are as slow as without it.
     """
-    services, limit = guess.services, _address_limit(guess.services)
     if guess.on_known_device:
         return timedelta(0)
-    left = await services.volatile.left(_address_key(guess), limit, services.clock())
-    if not left or left > timedelta(milliseconds=limit.window) or worker is None or not proof:
-        return left
-    return timedelta(0) if await work.done(services, worker, proof, guess.network) else left
+    services = guess.services
+    left = await services.volatile.left(_address_key(guess), _address_limit(services), services.clock())
+    return timedelta(0) if left and shown is not None and await _gets_by(guess, shown, left) else left
+
+
+async def _gets_by(guess: Guess, shown: Shown, left: timedelta) -> bool:
+    services = guess.services
+    if not is_beyond_work(services, left):
+        return bool(shown.proof) and await work.done(services, shown.worker, shown.proof or "", guess.network)
+    if not shown.answer or left > _window(services) * _RIDDLES:
+        return False
+    return await riddle.solved(services, shown.answer, key_of(services, "riddle", "", guess.network))
+
+
+def is_beyond_work(services: Services, left: timedelta) -> bool:
+    """Whether a network has used up so much that no proof of work helps."""
+    return left > _window(services)
+
+
+def _window(services: Services) -> timedelta:
+    return timedelta(milliseconds=_address_limit(services).window)
 
 
 async def address_failed(guess: Guess) -> None:

@@ -77,7 +77,8 @@ addEventListener("submit", (event) => {
 });
 
 // Signed in from another tab: this one notices when it is looked at, and goes on.
-const page = document.querySelector("[data-step]"), attempt = page?.innerHTML.match(/action="(\/signin\/[^"/]+)/)[1];
+const page = document.querySelector("[data-step]"), some = page?.querySelector("[action], [formaction]");
+const attempt = (some?.getAttribute("action") ?? some?.getAttribute("formaction"))?.replace(/\/[^/]*$/, "");
 const look = async () => {
   if (document.hidden) return;
   try {

@@ -6,8 +6,9 @@ if (place && key?.parseRequestOptionsFromJSON) {
   const making = place.dataset.passkey === "new-passkey", field = place.elements.credential;
   const button = place.querySelector("button[type=button]"), told = place.querySelector("[role=status]");
   const FRESH = 240000; // milliseconds; the server takes an answer for five minutes
-  const attempt = document.querySelector("[data-step]")?.innerHTML.match(/action="(\/signin\/[^"/]+)/);
-  if (attempt) place.action = `${attempt[1]}/${place.dataset.passkey}`; // elsewhere the form says itself where it goes
+  const some = document.querySelector("[data-step] [action], [data-step] [formaction]");
+  if (!place.hasAttribute("action")) // then one beside it says where
+    place.action = (some.getAttribute("action") ?? some.getAttribute("formaction")).replace(/[^/]*$/, place.dataset.passkey);
   let options = JSON.parse(place.dataset.options ?? "null"), since = performance.now(), asked, pressed = false;
 
   const latest = async () => {

@@ -34,6 +34,8 @@ def test_every_setting_is_shown_with_its_origin_and_no_secret(here: Provider, tm
         "IDP_SECRET_KEY_FILE": str(tmp_path / "key"),
         "IDP_LOG_LEVEL_FILE": str(tmp_path / "level"),
         "IDP_DATABASE_URL": "postgresql://idp:hunter2@db.example.com/idp",
+        "IDP_SMTP_URL": "smtp://id:hunter3@mail.example.com",
+        "IDP_CAPTCHA_SECRET": "hunter4",
         "IDP_PORT": "9001",
     }
     shown = settings_of(here)
@@ -48,7 +50,8 @@ def test_every_setting_is_shown_with_its_origin_and_no_secret(here: Provider, tm
     assert shown["IDP_CODE_LIFETIME"] == ("1m", "default")
     output = here.shell("config", "show").stdout + here.run("config", "check").stdout
     assert SECRET not in output
-    assert "hunter2" not in output
+    assert "hunter" not in output
+    assert shown["IDP_SMTP_URL"][0] == "smtp://id:...@mail.example.com"
 
 
 def test_without_an_issuer_it_is_shown_as_not_set(here: Provider) -> None:
@@ -73,6 +76,8 @@ def test_check_says_what_would_be_served(here: Provider) -> None:
         ("IDP_LOG_LEVEL_FILE", "/nowhere/at/all", "which cannot be read"),
         ("IDP_DATABASE_URL", "sqlite:///", "name a file after sqlite:///"),
         ("IDP_SECRET_KEY", "", "it is set and holds no key"),
+        ("IDP_EMAIL_CODES", "sign_in", "IDP_SMTP_URL names no server"),
+        ("IDP_CAPTCHA", "turnstile", "set IDP_CAPTCHA_SITE_KEY and IDP_CAPTCHA_SECRET too"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(here: Provider, setting: str, value: str, reason: str) -> None:

@@ -418,8 +418,9 @@ def test_settings_do_not_change() -> None:
         loaded().port = 1  # type: ignore[misc]
 
 
-def test_only_the_secret_key_is_a_secret_as_a_whole() -> None:
-    assert [name for name, field in Settings.model_fields.items() if is_secret(field)] == ["secret_key"]
+def test_only_keys_are_secrets_as_a_whole() -> None:
+    secret = [name for name, field in Settings.model_fields.items() if is_secret(field)]
+    assert secret == ["secret_key", "captcha_secret"]
 
 
 @pytest.mark.parametrize("name", list(Settings.model_fields))
@@ -506,6 +507,36 @@ def test_the_breach_api_is_https_or_this_machine(url: str) -> None:
 )
 def test_a_breach_api_that_others_could_read_or_that_has_no_place_for_a_prefix_is_refused(url: str) -> None:
     assert "write an https URL" in refused({"IDP_ISSUER": ISSUER, "IDP_BREACH_API": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["", "smtp://id%40a.test:p%3Aw@mail.example.com:2525", "smtps://mail.example.com", "smtp+plain://10.0.0.25"]
+)
+def test_a_mail_server_is_a_url(url: str) -> None:
+    assert loaded(IDP_SMTP_URL=url).smtp_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [
+        ("mail.example.com", "write smtp://USER"),
+        ("http://mail.example.com", "write smtp://USER"),
+        ("smtp://", "write smtp://USER"),
+        ("smtp://mail.example.com/inbox", "write smtp://USER"),
+        ("smtp+plain://id:canary@10.0.0.25", "not sent without TLS"),
+    ],
+)
+def test_a_mail_server_that_is_none_or_would_get_a_password_in_clear_is_refused(url: str, advice: str) -> None:
+    said = refused({"IDP_ISSUER": ISSUER, "IDP_SMTP_URL": url})
+    assert advice in said
+    assert "canary" not in said
+
+
+def test_mail_comes_from_whoever_is_named_or_from_the_issuers_host() -> None:
+    assert load({"IDP_ISSUER": "https://id.example.com:8443"}).sender == "no-reply@id.example.com"
+    assert loaded(IDP_MAIL_FROM="Example <id@example.com>").sender == "Example <id@example.com>"
+    for sender in ("Example", "id@", "id@example.com\nBcc: eve@example.com", "a b@c"):
+        assert "write an address" in refused({"IDP_ISSUER": ISSUER, "IDP_MAIL_FROM": sender})
 
 
 @pytest.mark.parametrize(
