@@ -31,6 +31,14 @@ class Catcher:
     def url(self) -> str:
         return f"smtp+plain://127.0.0.1:{self.port}"
 
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if self.answer.startswith("530"):
+            self.tried += 1
+            return self.answer
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if self.answer.startswith(("450", "550")):
             self.tried += 1

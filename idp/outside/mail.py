@@ -77,17 +77,22 @@ class SmtpServer:
         try:
             async with asyncio.timeout(SECONDS):
                 await aiosmtplib.send(message_of(mail, self._sender, message_id, now), **self._options)  # type: ignore[arg-type]
+        except MailRefused:
+            raise
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _failure(error, error.recipients[0].code) from None
-        except aiosmtplib.SMTPResponseException as error:
+        except aiosmtplib.SMTPDataError as error:
             raise _failure(error, error.code) from None
-        except (aiosmtplib.SMTPNotSupported, UnicodeError) as error:  # such as an address that this server cannot take
+        except aiosmtplib.SMTPNotSupported as error:  # such as an address that this server cannot take
             raise MailRefused(type(error).__name__) from None
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        except aiosmtplib.SMTPResponseException as error:  # it is the operator's, such as a password that is wrong
+            raise MailFailed(f"{type(error).__name__} {error.code}") from None
+        except Exception as error:  # noqa: BLE001  # whatever goes wrong there must not stop the other messages
             raise MailFailed(type(error).__name__) from None
 
 
 def _failure(error: Exception, code: int) -> MailFailed:
+    """Of this message, and no other one."""
     kind: Callable[[str], MailFailed] = MailRefused if code in _PERMANENT else MailFailed
     return kind(f"{type(error).__name__} {code}")
 

@@ -51,6 +51,7 @@ async def test_a_message_arrives_with_both_parts_and_says_that_no_person_wrote_i
         ("450 try later", MailFailed, "SMTPRecipientsRefused 450"),
         ("554 spam", MailRefused, "SMTPDataError 554"),
         ("451 busy", MailFailed, "SMTPDataError 451"),
+        ("530 who are you", MailFailed, "SMTPSenderRefused 530"),
     ],
 )
 async def test_what_the_server_refuses_for_good_is_told_from_what_it_may_take_later(

@@ -555,3 +555,21 @@ def test_a_link_that_nobody_made_leads_nowhere(open_to_mail: Provider, app: App,
     answer = Browser(open_to_mail.issuer).open(path)
     assert answer.status_code in (404, 410)
     assert reference_in(answer)
+
+
+def test_lg_02_neither_code_nor_link_is_left_in_the_log_or_the_database(
+    open_to_mail: Provider, mail_server: Catcher, app: App
+) -> None:
+    """The attacker reads the log, or the files of the database, while the code still counts."""
+    browser = asked_for(open_to_mail, app)
+    mail = mail_server.newest()
+    code, link = code_in(mail), link_in(mail)
+    browser.submit(action="/email", code=wrong(code))
+    browser.open(link)
+    files = [open_to_mail.log, *(open_to_mail.folder / "data").glob("idp.db*")]
+    assert len(files) > 1
+    written = b"".join(file.read_bytes() for file in files)
+    for secret in (code, code.replace(" ", ""), link.rpartition("/")[2]):
+        assert secret.encode() not in written
+    browser.submit(action="/email")
+    assert "code" in allowed(browser)
