@@ -18,17 +18,17 @@ AT_ONCE = 4  # of one worker
 async def deliver_due(services: Services) -> None:
     """Tries everything that is due, once."""
     while leased := await outbox.lease(services.database, outbox.MAIL, AT_ONCE, services.clock()):
-        async with asyncio.TaskGroup() as sending:
-            for each in leased:
-                sending.create_task(_deliver(services, each))
+        ended = await asyncio.gather(*(_deliver(services, each) for each in leased), return_exceptions=True)
+        if failed := [each for each in ended if isinstance(each, Exception)]:  # the others were not disturbed by it
+            raise failed[0]
 
 
 async def _deliver(services: Services, leased: Leased) -> None:
     try:
         mail = Mail(**leased.data(services.sealer))
         await services.mailer.send(mail, leased.id, services.clock())
-    except SealBroken:  # it must not hold up the others
-        await _give_up(services, leased, "sealed under a key that is gone")
+    except (SealBroken, TypeError) as error:  # it must not hold up the others
+        await _give_up(services, leased, f"it cannot be read: {type(error).__name__}")
     except MailRefused as error:
         await _give_up(services, leased, str(error))
     except MailFailed as error:

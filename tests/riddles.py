@@ -21,6 +21,7 @@ class Riddles:
     url: str
     answer: Any = field(default_factory=lambda: dict(RIGHT))
     asked: list[dict[str, list[str]]] = field(default_factory=list)
+    encodings: list[str] = field(default_factory=list)
 
     @property
     def service(self) -> Service:
@@ -31,6 +32,7 @@ class Riddles:
 def asking() -> Iterator[Riddles]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            riddles.encodings.append(self.headers["accept-encoding"])
             riddles.asked.append(parse_qs(self.rfile.read(int(self.headers["content-length"])).decode()))
             told = riddles.answer
             body = told if isinstance(told, bytes) else json.dumps(told).encode()

@@ -21,6 +21,7 @@ log = structlog.get_logger("idp.captcha")
 SECONDS = 2.0  # in all: somebody waits
 MAX_ANSWER = 8192
 _MAX_BYTES = 16 * 1024
+_HEADERS = {"Accept-Encoding": "identity"}  # what comes compressed can be a thousand times what was sent
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class SiteVerify:
         self.widget: Widget | None = Widget(service, site_key)
         self._verify, self._secret, self._host = service.verify, secret, host
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        self._http = httpx2.AsyncClient(timeout=SECONDS, follow_redirects=False, cookies=no_cookies)
+        self._http = httpx2.AsyncClient(timeout=SECONDS, follow_redirects=False, cookies=no_cookies, headers=_HEADERS)
 
     async def solved(self, answer: str) -> bool:
         try:

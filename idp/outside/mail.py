@@ -55,7 +55,7 @@ class NoMail:
 
 
 class SmtpServer:
-    """A connection for each message: they are few, and a server that hangs holds up none of the others."""
+    """A connection for each message: they are few."""
 
     def __init__(self, url: str, sender: str) -> None:
         parts = urlsplit(url)

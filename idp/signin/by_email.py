@@ -24,12 +24,13 @@ from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
 from idp.store import email_codes, handles, users
 from idp.store.db import Transaction
+from idp.store.email_codes import Mailed
 from idp.store.ids import hash_of, new_secret
 from idp.store.users import Person
 from idp.web import cookies, mail_limits, mails, problems, throttle
 from idp.web.origin import origin_of
 from idp.web.refusals import refused_page
-from idp.web.throttle import Guess
+from idp.web.throttle import Guess, Tries
 
 # Faults.
 WRONG, OLD, SPENT, TOO_SOON = "wrong_email_code", "old_email_code", "spent_email_codes", "mailed_just_now"
@@ -45,10 +46,11 @@ _KEY = "email_code"
 
 @dataclass(frozen=True)
 class _Recipient:
-    """Whose address it is, where it is somebody's who may have a code."""
+    """Whose address it is, where it is somebody's who may have a code. `kind` is how their wrong ones are counted."""
 
     address: str
     person: Person | None
+    kind: str = throttle.EMAIL
 
 
 async def send(interaction: Interaction, _: Params) -> Response:
@@ -56,43 +58,65 @@ async def send(interaction: Interaction, _: Params) -> Response:
     recipient = await _recipient(interaction)
     if recipient is None:
         return RedirectResponse(interaction.url, 303)
-    left = await mail_limits.take(_guess(interaction, recipient))
-    if left:
-        return throttle.refused_as(interaction.request, problems.TOO_MANY_MAILS, left, interaction.url)
     services, now = interaction.services, interaction.services.clock()
+    before = await email_codes.find(services.database, _row_of(interaction, recipient.address))
+    if before is not None and not before.may_send_at(now):  # nothing is used up by asking too soon
+        await _not_sent(interaction, before)
+        return RedirectResponse(interaction.url, 303)
+    if left := await mail_limits.take(_guess(interaction, recipient)):
+        return throttle.refused_as(interaction.request, problems.TOO_MANY_MAILS, left, interaction.url)
+    await _send(interaction, recipient)
+    return RedirectResponse(interaction.url, 303)
+
+
+async def _send(interaction: Interaction, recipient: _Recipient) -> None:
+    """Of two at the same moment one is sent."""
+    services, now, attempt = interaction.services, interaction.services.clock(), interaction.attempt
     digits, link, until = message.code(secrets.randbelow(message.CODES)), new_secret(), now + LIFETIME
-    row_id = email_codes.row_of(interaction.attempt.id, recipient.address)
+    row_id, person = _row_of(interaction, recipient.address), recipient.person
     new = message.sent(services.sealer.subkey(_KEY), row_id, digits, link, until)
     mail = _written(services, recipient, digits, link)
-    user_id = recipient.person.id if recipient.person else None
+    user_id = person.id if person else None
     async with services.database.transaction() as transaction:
-        attempt = interaction.attempt
-        if await email_codes.send(transaction, row_id, user_id, new, now, attempt.expires_at):
-            await handles.keep(transaction, handles.EMAIL_LINK, link, {"ticket": attempt.url_part}, now, until)
-            await mails.put(transaction, services, mail, until, decoy=recipient.person is None)
-            await _record(transaction, interaction, Event.EMAIL_CODE_SENT, recipient.person)
-            attempt = replace(attempt, mailed_at=now, fault=None)
-        else:
-            more = await email_codes.may_send_more(transaction, row_id)
-            attempt = replace(attempt, fault=TOO_SOON if more else SPENT)
+        if not await email_codes.send(transaction, row_id, user_id, new, now, attempt.expires_at):
+            return
+        await handles.keep(transaction, handles.EMAIL_LINK, link, {"ticket": attempt.url_part}, now, until)
+        await mails.put(transaction, services, mail, until, decoy=person is None)
+        await _record(transaction, interaction, Event.EMAIL_CODE_SENT, person)
+        sent = replace(attempt, mailed_at=now, fault=None)
+        await dispatcher.settle(transaction, replace(interaction, attempt=sent))
+
+
+async def _not_sent(interaction: Interaction, before: Mailed) -> None:
+    """The codes that were sent before can be entered all the same, as long as there is a try left."""
+    fault = TOO_SOON if before.may_send else SPENT
+    mailed_at = before.sent_at if before.may_try else None
+    async with interaction.services.database.transaction() as transaction:
+        attempt = replace(interaction.attempt, fault=fault, mailed_at=mailed_at)
         await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
-    return RedirectResponse(interaction.url, 303)
 
 
 async def code(interaction: Interaction, form: Params) -> Response:
     """The code, or what the link brought, instead of the password."""
     recipient = await _recipient(interaction)
-    if await interaction.step() is not Step.EMAIL or recipient is None:
+    if recipient is None or await interaction.step() is Step.FACTOR:
         return RedirectResponse(interaction.url, 303)
-    services, now, guess = interaction.services, interaction.services.clock(), _guess(interaction, recipient)
+    services, guess = interaction.services, _guess(interaction, recipient)
     if left := await throttle.address_left(guess, working.shown(interaction, form)):
         return throttle.refused(interaction.request, left, working.url(interaction, left))
+    # Read before anybody is locked: nobody, whom no lock makes wait, is judged as somebody is.
+    async with services.turns.of(guess.turn):
+        tried = await throttle.tries(services.database, guess)
+        if left := tried.left(services.clock()):
+            return throttle.refused(interaction.request, left, interaction.url)
+        return await _judge(interaction, recipient, guess, tried, form.get("code") or "")
+
+
+async def _judge(interaction: Interaction, recipient: _Recipient, guess: Guess, tried: Tries, typed: str) -> Response:
+    services, now = interaction.services, interaction.services.clock()
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, recipient.person.id if recipient.person else "")
-        tried = await throttle.tries(transaction, guess)
-        if left := tried.left(now):
-            return throttle.refused(interaction.request, left, interaction.url)
-        fault = await fault_of(transaction, interaction, recipient.address, person, form.get("code") or "")
+        fault = await fault_of(transaction, interaction, recipient.address, person, typed)
         if fault is None and person is not None:
             await throttle.succeeded(transaction, tried)
             alone = replace(interaction, attempt=interaction.attempt.anew())
@@ -111,7 +135,7 @@ async def fault_of(
 ) -> str | None:
     """What is wrong with a code for this address; None, to one caller, where it is right and the person's."""
     services = interaction.services
-    row_id = email_codes.row_of(interaction.attempt.id, address)
+    row_id = _row_of(interaction, address)
     tried = await email_codes.take_try(transaction, row_id)
     if tried is None:
         return SPENT
@@ -165,7 +189,7 @@ async def _recipient(interaction: Interaction) -> _Recipient | None:
     database, step = interaction.services.database, await interaction.step()
     if step is Step.FACTOR and await interaction.second_by_mail(database):
         person = await users.find(database, interaction.proving or "")
-        return None if person is None else _Recipient(person.email, person)
+        return None if person is None else _Recipient(person.email, person, throttle.SECOND_EMAIL)
     address = interaction.attempt.username
     if step not in (Step.PASSWORD, Step.EMAIL) or not address or not interaction.services.settings.mail_signs_in:
         return None
@@ -174,9 +198,13 @@ async def _recipient(interaction: Interaction) -> _Recipient | None:
     return _Recipient(address, person if usable else None)
 
 
+def _row_of(interaction: Interaction, address: str) -> str:
+    return email_codes.row_of(interaction.services.sealer.subkey(_KEY), interaction.attempt.id, address)
+
+
 def _guess(interaction: Interaction, recipient: _Recipient) -> Guess:
     services, name = interaction.services, recipient.address
-    return Guess(interaction.request, services, interaction.browser, throttle.EMAIL, name, recipient.person)
+    return Guess(interaction.request, services, interaction.browser, recipient.kind, name, recipient.person)
 
 
 def _written(services: Services, recipient: _Recipient, digits: str, link: str) -> Mail:

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from idp.outside.captcha import Widget
 from idp.protocol import redirects
 from idp.signin import working
 from idp.signin.interaction import Interaction
 from idp.signin.loading import form_token
 from idp.signin.steps import Step
 from idp.web.pages import page
+
+_GUESSED_AT = (Step.IDENTIFY, Step.PASSWORD, Step.EMAIL, Step.FACTOR)
 
 
 def common(interaction: Interaction, step: Step) -> dict[str, object]:
@@ -20,7 +23,7 @@ def common(interaction: Interaction, step: Step) -> dict[str, object]:
         "switch_action": f"{interaction.url}/switch",
         "step": step.value,
         "work": working.asked(interaction),
-        "captcha": working.widget(interaction),
+        "captcha": working.widget(interaction) if step in _GUESSED_AT else None,
     }
 
 
@@ -35,6 +38,6 @@ def confirming(interaction: Interaction) -> str:
 
 def step_page(interaction: Interaction, template: str, context: Mapping[str, object]) -> Response:
     """Its posts may end at an app, and a riddle comes from elsewhere."""
-    widget = working.widget(interaction)
-    origins = () if widget is None else widget.service.origins
+    widget = context["captcha"]
+    origins = widget.service.origins if isinstance(widget, Widget) else ()
     return page(interaction.request, f"signin/{template}.html", context, form_action=None, origins=origins)

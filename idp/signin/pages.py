@@ -63,12 +63,25 @@ async def show(interaction: Interaction) -> Response:
     step = await interaction.step()
     if step is Step.DONE:
         return await dispatcher.finish(interaction)
-    if step is Step.EMAIL and interaction.request.query_params.get("by") == "password":
-        step = Step.PASSWORD
+    step = _by_other_way(interaction, step)
     if step is not Step.CONSENT and await _session_was_lost(interaction):
         problem = problems.NO_COOKIES.with_link(interaction.url, "Try again")
         return problems.problem_page(interaction.request, problem)
     return await _PAGES[step](interaction)
+
+
+def _by_other_way(interaction: Interaction, step: Step) -> Step:
+    """The page of the password or of the mail, whichever was asked for by a link."""
+    asked = interaction.request.query_params
+    if step is Step.EMAIL and asked.get("by") == "password":
+        return Step.PASSWORD
+    by_link = step is Step.PASSWORD and "link" in asked and interaction.services.settings.mail_signs_in
+    return Step.EMAIL if by_link else step
+
+
+def _first_step(interaction: Interaction) -> dict[str, object]:
+    """What a waiting tab compares with, so that it stays on the page that was asked for."""
+    return {"step": (Step.EMAIL if interaction.mailed else Step.PASSWORD).value}
 
 
 async def _session_was_lost(interaction: Interaction) -> bool:
@@ -219,8 +232,8 @@ async def _password_page(interaction: Interaction) -> Response:
     known = await remembered.find(interaction.request, interaction.services, interaction.browser)
     returning = known is not None and known.email == username
     again = interaction.session is not None and interaction.session.email == username
-    context = common(interaction, Step.PASSWORD) | {
-        "step": (Step.EMAIL if interaction.mailed else Step.PASSWORD).value,  # so that a waiting tab stays here
+    context = common(interaction, Step.PASSWORD) | _first_step(interaction)
+    context |= {
         "username": username,
         "person": {"name": known.name, "email": known.email} if known and returning else None,
         "returning": returning,
@@ -236,7 +249,8 @@ async def _password_page(interaction: Interaction) -> Response:
 
 async def _email_page(interaction: Interaction) -> Response:
     username = interaction.attempt.username or ""
-    context = common(interaction, Step.EMAIL) | {
+    context = common(interaction, Step.EMAIL) | _first_step(interaction)
+    context |= {
         "username": username,
         "mail": await by_email.context(interaction, username),
         "error": by_email.told(interaction) or with_passkey.fault_of(interaction),

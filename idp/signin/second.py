@@ -125,6 +125,8 @@ async def _fault_of(
 ) -> str | None:
     """None where the code is right: then it writes back what the right device or code became."""
     if method == message.NAME:
+        if not await interaction.second_by_mail(transaction):  # meanwhile there is a better one
+            return by_email.WRONG
         return await by_email.fault_of(transaction, interaction, person.email, person, typed)
     sealer = interaction.services.sealer
     for stored in await credentials.of_person(transaction, sealer, person.id, method):
@@ -199,7 +201,7 @@ async def codes_are_locked(interaction: Interaction, user_id: str, method: str) 
 async def _guess(interaction: Interaction, user_id: str, method: str) -> Guess:
     services, person = interaction.services, await users.find(interaction.services.database, user_id)
     name = "" if person is None else person.email
-    kind = throttle.EMAIL if method == message.NAME else throttle.CODE
+    kind = throttle.SECOND_EMAIL if method == message.NAME else throttle.CODE
     return Guess(interaction.request, services, interaction.browser, kind, name, person)
 
 

@@ -1,5 +1,7 @@
 """The codes that a sign-in had mailed to an address: one row for both, whose tries one statement counts."""
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +9,6 @@ from sqlalchemy import and_, bindparam, select, update
 
 from idp.factors.message import MOST_SENT, MOST_TRIES, PAUSE, Sent
 from idp.store.db import Connection, Effect, Statement, Transaction
-from idp.store.ids import hash_of
 from idp.store.tables import EmailCodeRow, table_of
 from idp.store.users import canonical
 
@@ -47,6 +48,27 @@ _TRY = Statement(
 
 
 @dataclass(frozen=True)
+class Mailed:
+    """How many mails and tries there were, and when the last mail."""
+
+    sends: int
+    tries: int
+    sent_at: datetime
+
+    @property
+    def may_try(self) -> bool:
+        return self.tries < MOST_TRIES
+
+    @property
+    def may_send(self) -> bool:
+        """Sooner or later."""
+        return self.may_try and self.sends < MOST_SENT
+
+    def may_send_at(self, now: datetime) -> bool:
+        return self.may_send and self.sent_at <= now - PAUSE
+
+
+@dataclass(frozen=True)
 class Tried:
     """What a guess is compared with: the mails, whose they are, and whether another guess is left after this one."""
 
@@ -55,9 +77,10 @@ class Tried:
     is_last: bool
 
 
-def row_of(attempt_id: str, email: str) -> str:
-    """The sign-in and the address, as one name that tells neither."""
-    return hash_of(f"{attempt_id}:{canonical(email)}")
+def row_of(key: bytes, attempt_id: str, email: str) -> str:
+    """The sign-in and the address, as one name that tells neither: what was typed as one may be a password."""
+    text = f"{attempt_id}:{canonical(email)}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key, text, hashlib.sha256).hex()
 
 
 async def send(
@@ -81,10 +104,9 @@ async def send(
     return True
 
 
-async def may_send_more(connection: Connection, row_id: str) -> bool:
-    """Whether there may be another mail in this sign-in, sooner or later."""
+async def find(connection: Connection, row_id: str) -> Mailed | None:
     row = await connection.one(_FIND, of=row_id)
-    return row is None or (row.sends < MOST_SENT and row.tries < MOST_TRIES)
+    return None if row is None else Mailed(row.sends, row.tries, row.sent_at)
 
 
 async def take_try(transaction: Transaction, row_id: str) -> Tried | None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from idp.factors.throttling import Limit
 from idp.store.users import canonical
-from idp.web.throttle import Guess, key_of
+from idp.web.throttle import SECOND_EMAIL, Guess, key_of
 
 _OF_NETWORK = Limit(20, timedelta(seconds=30))
 _TO_ADDRESS = Limit(6, timedelta(minutes=5))
@@ -13,17 +13,16 @@ _TO_ADDRESS = Limit(6, timedelta(minutes=5))
 async def take(guess: Guess) -> timedelta:
     """Zero where one more may be asked for; else how long until then. Whether somebody has the address is all one.
 
-    A device that its person signed in with has mails of its own, so that strangers do not use them up.
+    What strangers ask for keeps no mail from a device that its person signed in with, nor from who knows the password.
     """
     services, now = guess.services, guess.services.clock()
     per_minute = services.settings.mails_per_minute
-    where = guess.browser if guess.on_known_device else ""
-    limits = (
-        (key_of(services, "mails", "", guess.network), _OF_NETWORK),
-        (key_of(services, "mails", canonical(guess.name), where), _TO_ADDRESS),
-        (key_of(services, "mails", "", ""), Limit(per_minute, timedelta(minutes=1) / per_minute)),
-    )
-    for key, limit in limits:
+    of_network = (key_of(services, "mails", "", guess.network), _OF_NETWORK)
+    of_all = (key_of(services, "mails", "", ""), Limit(per_minute, timedelta(minutes=1) / per_minute))
+    where = guess.browser if guess.on_known_device else guess.kind
+    to_address = (key_of(services, "mails", canonical(guess.name), where), _TO_ADDRESS)
+    strangers = (of_network,) if guess.kind == SECOND_EMAIL else (of_network, of_all)
+    for key, limit in (*(() if guess.on_known_device else strangers), to_address):
         if not await services.volatile.take(key, limit, now):
             return max(await services.volatile.left(key, limit, now), timedelta(seconds=1))
     return timedelta(0)

@@ -25,7 +25,8 @@ from idp.web.problems import Problem
 from idp.web.refusals import refused_page
 from idp.web.work import Worker
 
-PASSWORD, CODE, EMAIL = KINDS = "password", "code", "email"  # counted apart
+# Counted apart. A mail after the password is asked for by who knows that.
+PASSWORD, CODE, EMAIL, SECOND_EMAIL = KINDS = "password", "code", "email", "second_email"
 _EVERY = timedelta(seconds=12)  # until an address has one more wrong one
 _RIDDLES = 3  # times what an address has, on top of it
 _STORED = Limit(30, timedelta(seconds=2))

@@ -117,7 +117,7 @@ def test_re_36_a_row_that_nothing_opens_holds_up_no_other(mailing: Provider, cat
     catcher.newest()
     eventually(mailing, "SELECT count(*) FROM outbox", 1)
     (waiting,) = mailing.cli("mail", "list")
-    assert (waiting["id"], waiting["due_at"], waiting["error"]) == ("broken", None, "sealed under a key that is gone")
+    assert (waiting["id"], waiting["due_at"], waiting["error"]) == ("broken", None, "it cannot be read: SealBroken")
 
 
 def test_re_36_mail_waits_for_a_server_that_is_down_and_survives_a_kill(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ async def solved(service: Service, answer: str = "an answer") -> bool:
 async def test_the_service_is_asked_with_our_secret_and_the_answer_and_learns_nothing_else(riddles: Riddles) -> None:
     assert await solved(riddles.service)
     assert riddles.asked == [{"secret": ["the secret"], "response": ["an answer"]}]
+    assert riddles.encodings == ["identity"], "or what it says could not be read"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,12 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
+from idp.factors import totp
 from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS
+from idp.services import Services
+from idp.store import credentials, users
 from tests.mail import Catcher, code_in, link_in, text_of
+from tests.oauth.wire import with_services
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, running
 from tests.signin.conftest import App
 from tests.signin.reading import (
@@ -371,6 +375,95 @@ def test_rl_10_a_device_that_its_person_signed_in_with_has_mails_of_its_own(
     browser.open(app.url(prompt="login"))
     browser.submit(action="/send-code")
     assert step_of(browser) == "email"
+
+
+def test_rl_10_asking_again_too_soon_uses_no_mail_up(open_to_mail: Provider, mail_server: Catcher, app: App) -> None:
+    """The attacker presses the button again and again, so that nothing is left of the mails to this address."""
+    browser = asked_for(open_to_mail, app)
+    for _ in range(10):
+        browser.submit(action="/send-code")
+        assert "on its way" in told(browser)
+    for _ in range(5):
+        asked_for(open_to_mail, app)
+    mail_server.newest(6)
+
+
+def test_rl_10_who_knows_the_password_has_mails_of_their_own(
+    for_seconds: Provider, mail_server: Catcher, shop: App
+) -> None:
+    """The attacker asks for mails to an address from many networks, so that its person gets no second factor."""
+    limit = int(datetime.now(UTC).timestamp() * 1000) + 86_400_000
+    browser = Browser(for_seconds.issuer)
+    with_password(browser, shop.url())
+    browser.submit(action="/send-code")
+    mail_server.newest()
+    used = {key for (key,) in query(for_seconds, "SELECT key FROM counters")}
+    assert len(used) == 2, "of the network, and of mails to who proved the password"
+    query(for_seconds, "UPDATE counters SET full_at = ?", limit)
+    browser = Browser(for_seconds.issuer)
+    with_password(browser, shop.url())
+    answer = browser.submit(action="/send-code")
+    assert answer.status_code == 429, "and they have an end, too"
+
+
+def test_wrong_codes_of_strangers_do_not_lock_the_second_factor(
+    open_to_mail: Provider, mail_server: Catcher, app: App
+) -> None:
+    """Those that were typed instead of a password, by whoever, are counted apart from those after it."""
+    browser = asked_for(open_to_mail, app)
+    browser.submit(action="/email", code=wrong(code_in(mail_server.newest())))
+    query(open_to_mail, "UPDATE failures SET count = 100")
+    strict = App(open_to_mail.create_client("--second-factor", "required"))
+    may_ask_again(open_to_mail)
+    mail_server.clear()
+    other = Browser(open_to_mail.issuer)
+    with_password(other, strict.url())
+    other.submit(action="/send-code")
+    other.submit(action="/factor", code=code_in(mail_server.newest()))
+    assert "code" in allowed(other)
+
+
+def test_a_mail_that_is_on_its_way_stays_good_when_the_password_was_tried_meanwhile(
+    open_to_mail: Provider, mail_server: Catcher, app: App
+) -> None:
+    browser = asked_for(open_to_mail, app)
+    mail = mail_server.newest()
+    browser.open(path_of(browser) + "?by=password")
+    browser.submit(action="/password", password="not the right one")
+    browser.submit(action="/send-code")
+    assert (step_of(browser), told(browser)[:22]) == ("email", "The last mail is on it")
+    browser.open(path_of(browser) + "?by=password")
+    browser.submit(action="/password", password="not the right one")
+    browser.open(link_in(mail))
+    assert "Press the button" in page_of(browser).text
+    browser.submit(action="/email")
+    assert "code" in allowed(browser)
+
+
+def test_mf_15_a_mail_counts_no_more_once_there_is_a_better_second_factor(
+    for_seconds: Provider, mail_server: Catcher, shop: App
+) -> None:
+    """The attacker has the password and the mailbox, and is at the code when the victim sets up a device."""
+    browser = Browser(for_seconds.issuer)
+    with_password(browser, shop.url())
+    browser.submit(action="/send-code")
+    code = code_in(mail_server.newest())
+    give_device(for_seconds)
+    send(browser, "/factor", method="email", code=code)
+    assert count(for_seconds, SESSIONS) == 0
+    browser.open(path_of(browser))
+    assert "by e-mail" not in page_of(browser).text
+
+
+def give_device(provider: Provider) -> None:
+    async def work(services: Services) -> None:
+        person = await users.find_by_email(services.database, EMAIL)
+        assert person is not None
+        async with services.database.transaction() as transaction:
+            device, now = totp.device("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "Phone"), services.clock()
+            await credentials.add(transaction, services.sealer, person.id, totp.NAME, device, now, "totp:mail")
+
+    with_services(provider, work)
 
 
 def test_rl_01_wrong_codes_of_mails_are_counted_by_themselves_and_slow_the_guesser(

@@ -1,9 +1,12 @@
 """A riddle as the last resort: beyond what a proof of work stands in for, where the operator has named a service."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -12,7 +15,7 @@ from idp.outside.captcha import SiteVerify
 from idp.settings import load
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, installed, pkce
 from tests.riddles import RIGHT, Riddles, asking
-from tests.signin.reading import heading_of, page_of, query, step_of
+from tests.signin.reading import heading_of, page_of, path_of, query, step_of
 
 ISSUER = "http://localhost:8000"
 LIMIT = 5
@@ -63,14 +66,20 @@ def use_up(installation: Provider, browser: Browser, windows: float) -> None:
     query(installation, "UPDATE counters SET full_at = ?", int(full_at.timestamp() * 1000))
 
 
+def way_back(answer: httpx2.Response) -> str:
+    """Where the refusal leads."""
+    found = re.search(r'href="(/signin/[^"]+\?riddle=[^"]+)"', answer.text)
+    assert found is not None, answer.text
+    return unescape(found[1])
+
+
 def test_beyond_what_work_stands_in_for_the_page_has_a_riddle(
     installation: Provider, browser: Browser, riddles: Riddles
 ) -> None:
     use_up(installation, browser, 2.5)
     answer = browser.submit(action="/password", password=PASSWORD)
     assert (answer.status_code, heading_of(answer)) == (429, "Too many tries")
-    assert "?riddle" in answer.text
-    page = browser.open(str(answer.url).replace("/password", "?riddle"))
+    page = browser.open(way_back(answer))
     assert '<div class="riddle" data-sitekey="public">' in page.text
     assert f'<script src="{riddles.url}/api.js" defer>' in page.text
     policy = page.headers["content-security-policy"]
@@ -129,3 +138,26 @@ def test_rl_14_riddles_have_an_end_and_so_has_asking_about_them(
         assert page.status_code == 200
         browser.submit(action="/password", password=PASSWORD, **{FIELD: f"answer {number}"})
     assert len(riddles.asked) == 10
+
+
+@pytest.mark.parametrize("asked", ["riddle", "riddle=1", "riddle=" + "A" * 43, "riddle=%C3%A9"])
+def test_nobodys_link_makes_a_page_load_something_from_elsewhere(
+    installation: Provider, browser: Browser, riddles: Riddles, asked: str
+) -> None:
+    """The attacker adds a word to a link, so that its visitor is reported to the service, or runs its script."""
+    path = str(browser.open(path_of(browser)).url)
+    for url in (f"{path}?{asked}", f"{authorize_url(installation.create_client(), pkce().challenge)}&{asked}"):
+        page = browser.open(url)
+        assert page.status_code == 200
+        assert riddles.url not in page.text
+        assert riddles.url not in page.headers["content-security-policy"]
+
+
+def test_nor_does_a_link_of_another_sign_in(installation: Provider, browser: Browser, riddles: Riddles) -> None:
+    """The attacker, whose own network used everything up, takes the link of his refusal for somebody else's sign-in."""
+    use_up(installation, browser, 2.5)
+    link = way_back(browser.submit(action="/password", password=PASSWORD))
+    browser.open(authorize_url(installation.create_client(), pkce().challenge))
+    browser.submit(action="/identify", username=EMAIL)
+    page = browser.open(path_of(browser) + "?" + link.partition("?")[2])
+    assert riddles.url not in page.text
