@@ -73,7 +73,13 @@ async def remove(asking: Asking, _: Params) -> Response:
         await changes.record(transaction, asking, Event.FACTOR_REMOVED, factor=totp.NAME)
         if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
             await credentials.remove(transaction, user_id, recovery.NAME)
-    return asking.tell(own.SECURITY, DONE, "The authenticator app was removed. Its codes do not count any more.")
+        await changes.end_elsewhere(transaction, asking, "authenticator app removed")
+    told = asking.tell(
+        own.SECURITY,
+        DONE,
+        "The authenticator app was removed. Its codes do not count any more, and all your other sessions ended.",
+    )
+    return changes.keep_device(asking, told)
 
 
 async def is_needed(asking: Asking, transaction: Transaction) -> bool:

@@ -1,13 +1,16 @@
 """What goes with every change of how a person signs in: the lock, the event, and what it makes of the session."""
 
+from starlette.responses import Response
+
 from idp import audit
 from idp.account.access import Asking
 from idp.audit import Event
 from idp.factors import proofs as evidence
 from idp.factors.proofs import MULTIPLE, Proof
 from idp.protocol.claims import ACR_TWO_FACTORS
-from idp.store import sessions, users
+from idp.store import grants, sessions, users
 from idp.store.db import Transaction
+from idp.web import cookies, devices
 from idp.web.origin import origin_of
 
 
@@ -33,6 +36,22 @@ async def record(transaction: Transaction, asking: Asking, event: Event, factor:
         session_id=asking.session.sid,
         factor=factor,
     )
+
+
+async def end_elsewhere(transaction: Transaction, asking: Asking, reason: str) -> None:
+    """Whoever got in by what counts no more is out, and no other device of the person's is known."""
+    user_id, sid, now = asking.session.user_id, asking.session.sid, asking.services.clock()
+    await users.disown_devices(transaction, user_id, now)
+    await sessions.end_others(transaction, user_id, sid, now)
+    await grants.end_elsewhere(transaction, user_id, sid, reason, now)
+
+
+def keep_device(asking: Asking, response: Response) -> Response:
+    """The device at hand stays a known one."""
+    services, request = asking.services, asking.request
+    browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or ""
+    devices.remember(response, request, services, browser, asking.session.user_id)
+    return response
 
 
 async def proved_too(transaction: Transaction, asking: Asking, factor: str) -> None:

@@ -66,7 +66,10 @@ async def rename(asking: Asking, form: Params) -> Response:
 
 
 async def remove(asking: Asking, _: Params) -> Response:
-    """Not the last thing that its person can sign in with; with the last second step the recovery codes go too."""
+    """Not the last thing that its person can sign in with; with the last second step the recovery codes go too.
+
+    Sessions elsewhere end: one of them may be of whoever has it now.
+    """
     services, user_id = asking.services, asking.session.user_id
     async with services.database.transaction() as transaction:
         if not await changes.locked(transaction, asking):
@@ -80,7 +83,11 @@ async def remove(asking: Asking, _: Params) -> Response:
         await changes.record(transaction, asking, Event.FACTOR_REMOVED, rules.NAME)
         if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
             await credentials.remove(transaction, user_id, recovery.NAME)
-    return asking.tell(own.SECURITY, DONE, "The passkey was removed. It opens nothing any more.")
+        await changes.end_elsewhere(transaction, asking, "passkey removed")
+    told = asking.tell(
+        own.SECURITY, DONE, "The passkey was removed. It opens nothing any more, and all your other sessions ended."
+    )
+    return changes.keep_device(asking, told)
 
 
 async def _is_all_there_is(asking: Asking, transaction: Transaction) -> bool:

@@ -9,10 +9,9 @@ from idp.audit import Event
 from idp.factors.password import MAX_LENGTH, UnacceptablePassword
 from idp.factors.proofs import asks_for_second
 from idp.protocol.params import Params
-from idp.store import credentials, grants, sessions, users
+from idp.store import credentials, users
 from idp.store.credentials import StoredFactor
-from idp.store.db import Transaction
-from idp.web import cookies, devices, own, throttle
+from idp.web import cookies, own, throttle
 from idp.web.origin import network_of
 from idp.web.throttle import Guess
 
@@ -45,15 +44,14 @@ async def change(asking: Asking, form: Params) -> Response:
         if not await changes.locked(transaction, asking):
             return to(own.confirm(asking.page))
         user_id, data = asking.session.user_id, {"hash": encoded}
-        factor = credentials.PASSWORD
-        if not await credentials.put(transaction, services.sealer, user_id, factor, stored, data, asking.now):
+        # The time by now: what was proved by the old one until a moment ago, while this one was hashed, counts no more.
+        factor, now = credentials.PASSWORD, services.clock()
+        if not await credentials.put(transaction, services.sealer, user_id, factor, stored, data, now):
             return asking.tell(asking.page, WRONG, _MEANWHILE)
         await changes.record(transaction, asking, Event.USER_PASSWORD_SET, credentials.PASSWORD)
         if form.get("elsewhere") == "end":
-            await _end_elsewhere(transaction, asking)
-    response = asking.tell(own.SECURITY, DONE, "Your new password counts from now on.")
-    devices.remember(response, request, services, _browser(asking), asking.session.user_id)
-    return response
+            await changes.end_elsewhere(transaction, asking, "password set")
+    return changes.keep_device(asking, asking.tell(own.SECURITY, DONE, "Your new password counts from now on."))
 
 
 async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Response | None:
@@ -90,10 +88,3 @@ async def _stands_alone(asking: Asking) -> bool:
 async def _about(asking: Asking) -> tuple[str, ...]:
     person = await users.find(asking.services.database, asking.session.user_id)
     return () if person is None else new_passwords.about(person.email, person.claims)
-
-
-async def _end_elsewhere(transaction: Transaction, asking: Asking) -> None:
-    user_id, sid = asking.session.user_id, asking.session.sid
-    await users.disown_devices(transaction, user_id, asking.now)
-    await sessions.end_others(transaction, user_id, sid, asking.now)
-    await grants.end_elsewhere(transaction, user_id, sid, "password set", asking.now)

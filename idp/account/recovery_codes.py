@@ -41,7 +41,13 @@ async def replace(asking: Asking, form: Params) -> Response:
         codes = _codes(asking, ticket)
         await enrolment.replace_recovery_codes(transaction, services, user_id, codes, asking.now)
         await changes.record(transaction, asking, Event.FACTOR_ENROLLED, factor=recovery.NAME)
-    return asking.tell(own.SECURITY, DONE, "Your new recovery codes count from now on. The old ones do not.")
+        await changes.end_elsewhere(transaction, asking, "recovery codes replaced")
+    told = asking.tell(
+        own.SECURITY,
+        DONE,
+        "Your new recovery codes count from now on. The old ones do not, and all your other sessions ended.",
+    )
+    return changes.keep_device(asking, told)
 
 
 async def _in_use(asking: Asking, connection: Connection) -> str:

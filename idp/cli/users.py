@@ -165,14 +165,15 @@ def set_password(who: str, *, password_stdin: bool, password_hash_stdin: bool, a
 
 
 async def _replace_password(services: Services, person: Person, encoded: str) -> None:
-    now, data = services.clock(), {"hash": encoded}
     async with services.database.transaction() as transaction:
         transaction.durable()
+        # First, since it locks the person: nobody proves the old one after the time that the new one bears.
+        await _end_access(transaction, person, "password set", services)
+        now, data = services.clock(), {"hash": encoded}
         stored = await credentials.find(transaction, services.sealer, person.id, credentials.PASSWORD)
         factor = credentials.PASSWORD
         if not await credentials.put(transaction, services.sealer, person.id, factor, stored, data, now):
             fail("Somebody else changed the password at the same moment.")
-        await _end_access(transaction, person, "password set", services)
         await _record_event(transaction, services, Event.USER_PASSWORD_SET, person.id)
 
 
@@ -263,12 +264,13 @@ def reset_factors(who: str, as_json: bool) -> None:
     async def work(services: Services) -> Person:
         person = await find_person(services, who)
         async with services.database.transaction() as transaction:
+            # First, since it locks the person: what somebody is adding right now is seen afterwards, and goes too.
+            await _end_access(transaction, person, "second factors reset", services)
             for name in SECOND:
                 if await credentials.remove(transaction, person.id, name):
                     await audit.record(
                         transaction, services, Event.FACTOR_REMOVED, COMMAND_LINE, user_id=person.id, factor=name
                     )
-            await _end_access(transaction, person, "second factors reset", services)
         return person
 
     show(_record(with_services(work)), as_json=as_json)

@@ -39,9 +39,12 @@ async def with_password(interaction: Interaction, username: str, form: Params) -
         services.database, services.sealer, username, credentials.PASSWORD
     )
     guess = Guess(request, services, interaction.browser, throttle.PASSWORD, username, person)
-    if left := await throttle.address_left(guess, working.shown(interaction, form)):
+    shown = working.shown(interaction, form)
+    if left := await throttle.address_left(guess, shown):
         return throttle.refused(request, left, working.url(interaction, left))
     async with services.turns.of(guess.turn):
+        if left := await throttle.burst_left(guess, shown):
+            return throttle.refused(request, left, working.url(interaction, left))
         tried = await throttle.tries(services.database, guess)
         if left := tried.left(services.clock()):
             return throttle.refused(request, left, interaction.url)

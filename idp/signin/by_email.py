@@ -102,10 +102,13 @@ async def code(interaction: Interaction, form: Params) -> Response:
     if recipient is None or await interaction.step() is Step.FACTOR:
         return RedirectResponse(interaction.url, 303)
     services, guess = interaction.services, _guess(interaction, recipient)
-    if left := await throttle.address_left(guess, working.shown(interaction, form)):
+    shown = working.shown(interaction, form)
+    if left := await throttle.address_left(guess, shown):
         return throttle.refused(interaction.request, left, working.url(interaction, left))
     # Read before anybody is locked: nobody, whom no lock makes wait, is judged as somebody is.
     async with services.turns.of(guess.turn):
+        if left := await throttle.burst_left(guess, shown):
+            return throttle.refused(interaction.request, left, working.url(interaction, left))
         tried = await throttle.tries(services.database, guess)
         if left := tried.left(services.clock()):
             return throttle.refused(interaction.request, left, interaction.url)

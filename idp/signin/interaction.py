@@ -148,11 +148,12 @@ class Interaction:
 
     @property
     def _began_with_password(self) -> bool:
-        """Whether the session began in this attempt, and with no passkey."""
+        """Whether the session began in this attempt, not long ago, and with no passkey."""
         if self.session is None:
             return False
         proof = self.session.authentication
-        return proof.auth_time >= time_of(self.attempt.id) and passkey.PRESENCE not in proof.amr
+        since = max(time_of(self.attempt.id), self.services.clock() - self.services.settings.fresh_proof)
+        return proof.auth_time >= since and passkey.PRESENCE not in proof.amr
 
     async def _has_second(self, connection: Connection) -> bool:
         if self.proving is None:

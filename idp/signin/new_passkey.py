@@ -73,7 +73,7 @@ async def _as_offered(interaction: Interaction, ceremony: Ceremony, data: dict[s
     interaction = replace(interaction, offers_passkey=False)
     async with interaction.services.database.transaction() as transaction:
         person: Person | None = await users.locked(transaction, ceremony.person)
-        if person is None:
+        if person is None or not await proving.session_lives(transaction, interaction):
             return RedirectResponse(interaction.url, 303)
         transaction.durable()
         await _add(transaction, interaction, ceremony, data)

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from idp import audit
 from idp.audit import Event
 from idp.factors import proofs as evidence
-from idp.factors.proofs import MULTIPLE, Proof
+from idp.factors.proofs import MULTIPLE, SECOND, Proof
 from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS, Authentication
 from idp.signin import accounts, ending, offering, remembered
 from idp.signin import interaction as dispatcher
@@ -63,8 +63,25 @@ async def proved(
     return Proved(interaction, session, await dispatcher.settle(transaction, interaction))
 
 
+async def session_lives(transaction: Transaction, interaction: Interaction) -> bool:
+    """Whether the session that it is about was not ended while the answer was on its way."""
+    session, services = interaction.session, interaction.services
+    idle = services.settings.session_idle_lifetime
+    return session is not None and await sessions.is_alive(transaction, session.sid, services.clock(), idle)
+
+
+async def holds(transaction: Transaction, interaction: Interaction, person: Person) -> bool:
+    """Whether what a second factor is added to counts still: what was proved here, or the session."""
+    if interaction.attempt.person is None:
+        return await session_lives(transaction, interaction)
+    return await still_stand(transaction, person, interaction.attempt.proofs)
+
+
 async def still_stand(transaction: Transaction, person: Person, proofs: Sequence[Proof]) -> bool:
-    """Whether the password that was proved before is the person's still. Who changes it waits for us to end."""
+    """Whether what was proved before is the person's still. Who changes their password waits for us to end."""
+    shown = {proof.factor for proof in proofs if proof.factor in SECOND}
+    if shown and not shown <= await credentials.enrolled(transaction, person.id):
+        return False
     proved_at = next((proof.at for proof in proofs if proof.factor == credentials.PASSWORD), None)
     if proved_at is None:
         return True

@@ -60,13 +60,13 @@ async def _refuse(interaction: Interaction, reason: str) -> Response:
 
 
 async def _accept(interaction: Interaction, user_id: str, stored: StoredFactor, new_hash: str) -> Response:
-    services, now, before = interaction.services, interaction.services.clock(), interaction.attempt.proofs
+    services, before = interaction.services, interaction.attempt.proofs
     proofs = tuple(replace(proof, leaked=False) for proof in before)
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
         if person is None or not await proving.still_stand(transaction, person, before):
             return await proving.begin_again(transaction, interaction)
-        data = stored.data | {"hash": new_hash}
+        data, now = stored.data | {"hash": new_hash}, services.clock()
         if not await credentials.replace(transaction, services.sealer, stored, data, now):
             return await proving.begin_again(transaction, interaction)
         await _end_access(transaction, interaction, person)

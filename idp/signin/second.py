@@ -51,7 +51,7 @@ async def factor(interaction: Interaction, form: Params) -> Response:
         person = await users.locked(transaction, user_id)
         if person is None:
             return RedirectResponse(interaction.url, 303)
-        if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
+        if not await proving.holds(transaction, interaction, person):
             return await proving.begin_again(transaction, interaction)
         tried = await throttle.tries(transaction, guess)
         if method in GUESSABLE and (left := tried.left(now)):

@@ -40,7 +40,7 @@ _MESSAGES = {
     UNVERIFIED: "Your device did not check that it is you. Unlock it with a PIN, a finger or your face, or go on in "
     "another way.",
     OTHER: "That passkey is of another account than the one above. Choose “Not you?” to sign in with it.",
-    COPIED: "This passkey seems to exist twice, so it is not accepted any more. Go on in another way, and replace it.",
+    COPIED: "This passkey seems to exist twice, so it was refused. Go on in another way, and replace it.",
     STALE: "That took too long, or was sent twice. Try again.",
 }
 _WHERE = (Step.IDENTIFY, Step.PASSWORD, Step.EMAIL, Step.FACTOR)
@@ -122,8 +122,7 @@ async def _accept(interaction: Interaction, step: Step, used: Use) -> Response:
         person = await users.locked(transaction, used.person.id)
         if person is None:
             raise Failed(Why.REFUSED, "the person is disabled or gone", used.person)
-        proved = interaction.attempt.proofs if step is Step.FACTOR else ()
-        if not await proving.still_stand(transaction, person, proved):
+        if step is Step.FACTOR and not await proving.holds(transaction, interaction, person):
             return await proving.begin_again(transaction, interaction)
         if not await credentials.replace(transaction, services.sealer, used.stored, used.data, now):
             raise Failed(Why.STALE, "the passkey was used or removed at the same moment", person)

@@ -125,8 +125,8 @@ class SqliteDatabase(Database):
             try:
                 await retried(self.writer, "COMMIT", ())
             except Exception as error:  # noqa: BLE001  # each of its transactions is told
+                batch.settle(error)  # first: what follows may fail as well
                 self._start_over()
-                batch.settle(error)
                 return
         batch.settle(None, synced=False)
         if batch.durable:
@@ -140,9 +140,9 @@ class SqliteDatabase(Database):
     def lose(self) -> None:
         """Nothing of the batch is left: SQLite itself gave up, as it does when the disk is full, or we cannot go on."""
         batch, self.batch = self.batch, None
-        self._start_over()
         if batch is not None:
             batch.settle(StoreUnavailable("the database cannot be used"))
+        self._start_over()
 
     def _start_over(self) -> None:
         """Leaves a writer outside any transaction: a new one where this one cannot even roll back."""
@@ -332,12 +332,12 @@ def _sync(path: Path) -> None:
     """What synchronous=FULL adds to a commit: the log is on the disk. A faster checkpoint synced it already."""
     try:
         file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
     except FileNotFoundError:
         return
-    try:
-        os.fsync(file)
-    except OSError as error:
+    except OSError as error:  # no file can be opened any more, or the disk does not answer
         message = f"the database cannot be used: {error}"
         raise StoreUnavailable(message) from error
-    finally:
-        os.close(file)

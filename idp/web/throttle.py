@@ -75,10 +75,14 @@ class Shown:
 
 @dataclass(frozen=True)
 class Tries:
-    """What counts a wrong guess, by key, and how many there were in a row."""
+    """What counts a wrong guess, by key, and how many there were in a row.
+
+    `here` is the key of a known device with too many of them: a right one makes it a known one again.
+    """
 
     paces: Mapping[str, Pace]
     before: Mapping[str, Failures]
+    here: tuple[str, ...] = ()
 
     def left(self, now: datetime) -> timedelta:
         """How long to wait; zero where the next guess may be now."""
@@ -88,7 +92,9 @@ class Tries:
 async def tries(connection: Connection, guess: Guess) -> Tries:
     """On a device that its person signed in with they count for that device alone, until there were too many."""
     services = guess.services
+    own: tuple[str, ...] = ()
     if guess.on_known_device:
+        own = (guess.key(guess.browser),)
         paces = {guess.key(guess.browser): throttling.device(services.settings.failures_before_wait)}
         here = Tries(paces, await failures.find(connection, list(paces)))
         if here.left(services.clock()) != NOTHING_HELPS:
@@ -97,7 +103,7 @@ async def tries(connection: Connection, guess: Guess) -> Tries:
         guess.key(): throttling.account(services.settings.failures_before_lock),
         guess.key(guess.network): throttling.address(services.settings.failures_before_wait),
     }
-    return Tries(paces, await failures.find(connection, list(paces)))
+    return Tries(paces, await failures.find(connection, list(paces)), own)
 
 
 async def failed(transaction: Transaction, guess: Guess, tried: Tries) -> None:
@@ -117,8 +123,8 @@ async def failed(transaction: Transaction, guess: Guess, tried: Tries) -> None:
 
 
 async def succeeded(transaction: Transaction, tried: Tries) -> None:
-    if tried.before:
-        await failures.forget(transaction, list(tried.paces))
+    if tried.before or tried.here:
+        await failures.forget(transaction, [*tried.paces, *tried.here])
 
 
 async def unlock(runner: Runner, services: Services, email: str) -> None:
@@ -137,6 +143,19 @@ async def address_left(guess: Guess, shown: Shown | None = None) -> timedelta:
     services = guess.services
     left = await services.volatile.left(_address_key(guess), _address_limit(services), services.clock())
     return timedelta(0) if left and shown is not None and await _gets_by(guess, shown, left) else left
+
+
+async def burst_left(guess: Guess, shown: Shown) -> timedelta:
+    """The same once it is this guess's turn: of a burst that was let in together no more are judged than there may be.
+
+    What came with it was judged before, and counts once.
+    """
+    services = guess.services
+    if guess.on_known_device:
+        return timedelta(0)
+    left = await services.volatile.left(_address_key(guess), _address_limit(services), services.clock())
+    most = _window(services) * (_RIDDLES if shown.answer else 1 if shown.proof else 0)
+    return left if left > most else timedelta(0)
 
 
 async def _gets_by(guess: Guess, shown: Shown, left: timedelta) -> bool:
@@ -158,8 +177,13 @@ def _window(services: Services) -> timedelta:
 
 
 async def address_failed(guess: Guess) -> None:
-    """After the transaction: the counter may be in Redis."""
+    """After the transaction: the counter may be in Redis.
+
+    A known device has its own limit. Nothing else would stop it from using up that of everybody who shares its address.
+    """
     services = guess.services
+    if guess.on_known_device:
+        return
     await services.volatile.spend(_address_key(guess), _address_limit(services), services.clock())
 
 

@@ -366,3 +366,25 @@ def test_ra_02_a_setup_that_is_posted_eight_times_at_once_makes_one_device(provi
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(send, range(8))) == {303}
     assert factors(provider) == ["recovery", "totp"]
+
+
+@pytest.mark.parametrize("taken", ["authenticator", "recovery codes"])
+def test_se_06_what_a_person_takes_away_ends_what_others_got_in_by_with_it(provider: Provider, taken: str) -> None:
+    """The thief signed in with the victim's stolen device, and adds one of his own after the stolen one was removed."""
+    browser, secret, _ = with_device(provider)
+    thief = Browser(provider.issuer)
+    thief.open(f"{own.SECURITY}")
+    thief.submit(action="/identify", username=EMAIL)
+    thief.submit(action="/password", password=PASSWORD)
+    thief.submit(action="/factor", method="totp", code=code_of(secret, 1))
+    assert heading_of(page_of(thief)) == SECURITY_HEADING
+    assert count(provider, SESSIONS) == 2
+    if taken == "authenticator":
+        page = browser.submit(action="/remove")
+    else:
+        browser.open(own.RECOVERY_CODES)
+        page = browser.submit(action=own.RECOVERY_CODES)
+    assert "all your other sessions ended" in page.text
+    assert count(provider, SESSIONS) == 1
+    thief.open(own.AUTHENTICATOR)
+    assert step_of(thief) in ("identify", "password")

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -283,3 +284,27 @@ def test_mf_03_the_other_persons_page_makes_no_passkey_of_mine(strict: Provider,
     send(mine, Device(strict.issuer).create(options_of(theirs)), "/new-passkey")
     assert step_of(mine) == "enrol"
     assert count(strict, "SELECT count(*) FROM credentials WHERE factor <> 'password'") == 0
+
+
+def test_mf_07_an_offer_that_was_left_open_makes_no_passkey(provider: Provider, app: App, device: Device) -> None:
+    """The attacker sits down at the victim's browser, where a passkey was offered a while ago, and makes his own."""
+    browser = Browser(provider.issuer)
+    with_password(browser, app)
+    assert step_of(browser) == "offer"
+    a_while_ago = (datetime.now(UTC) - timedelta(minutes=6)).isoformat(timespec="microseconds")[:26] + "Z"
+    query(provider, "UPDATE sessions SET authenticated_at = ?", a_while_ago)
+    send(browser, "{}", "/new-passkey")
+    assert step_of(browser) == "consent", "it is not offered any more"
+    assert passkeys_of(provider) == []
+
+
+def test_mf_15_a_session_that_was_ended_meanwhile_makes_no_passkey(
+    provider: Provider, app: App, device: Device
+) -> None:
+    """The thief's answer is on its way when the victim ends all sessions."""
+    browser = Browser(provider.issuer)
+    with_password(browser, app)
+    options = options_of(browser)
+    query(provider, "UPDATE sessions SET ended_at = ?", "2026-01-01T00:00:00.000000Z")
+    send(browser, device.create(options), "/new-passkey")
+    assert passkeys_of(provider) == []

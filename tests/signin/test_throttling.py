@@ -371,6 +371,47 @@ def test_rl_08_nobody_on_a_known_device_waits_for_others_behind_the_same_address
     assert step_of(own) == "consent"
 
 
+def test_rl_08_a_known_device_cannot_use_up_what_its_address_may_try(provider: Provider, app: App) -> None:
+    """The attacker has an account of his own in an office, and mistypes its password all day to keep the others out."""
+    own = signed_in_device(app, provider)
+    query(provider, "DELETE FROM counters")
+    for _ in range(3):
+        guess(own)
+    assert count(provider, "SELECT count(*) FROM counters") == 0
+    assert count(provider, "SELECT count(*) FROM failures") == 1
+
+
+def test_a_right_password_makes_a_device_a_known_one_again(provider: Provider, app: App) -> None:
+    own = signed_in_device(app, provider)
+    guess_wrong(own, FREE)
+    query(provider, "UPDATE failures SET count = 50")
+    guess(own, PASSWORD)
+    assert step_of(own) == "consent"
+    assert count(provider, "SELECT count(*) FROM failures") == 0
+
+
+@pytest.mark.slow
+def test_rl_03_a_burst_at_many_accounts_is_judged_no_oftener_than_its_address_may_try(tmp_path: Path) -> None:
+    """The attacker sends guesses for many accounts at once, before the first of them is counted for his address."""
+    limit, names = 10, 10
+    with running(tmp_path, failures_per_address=str(limit), password_queue="1000") as provider:
+        app = App(provider.create_client())
+        pages = [at_password(app, provider, f"somebody{number}@example.test") for number in range(names)]
+
+        def send(number: int) -> int:
+            browser = pages[number % names]
+            cookie = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.http.cookies.jar)
+            headers = {"Cookie": cookie, "Origin": provider.issuer}
+            fields = {"csrf": token_of(browser), "password": f"wrong {number}"}
+            url = f"{provider.issuer}{path_of(browser)}/password"
+            return httpx2.post(url, data=fields, headers=headers, timeout=60, verify=TLS).status_code
+
+        with ThreadPoolExecutor(50) as pool:
+            statuses = list(pool.map(send, range(100)))
+        assert set(statuses) <= {303, 429, 503}
+        assert limit <= statuses.count(303) <= limit + names, "one for each account that was being judged"
+
+
 TRUSTED = [ip_network(each) for each in ("127.0.0.1", "10.0.0.0/8", "::1", "fd00::/8")]
 THEIRS, SPOOFED = "203.0.113.7", "198.51.100.9"
 
