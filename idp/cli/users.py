@@ -167,13 +167,14 @@ def set_password(who: str, *, password_stdin: bool, password_hash_stdin: bool, a
 async def _replace_password(services: Services, person: Person, encoded: str) -> None:
     async with services.database.transaction() as transaction:
         transaction.durable()
-        # First, since it locks the person: nobody proves the old one after the time that the new one bears.
-        await _end_access(transaction, person, "password set", services)
+        # Locks the old one, as a sign-in does first: nobody proves it after the time that the new one bears.
+        await credentials.changed_at(transaction, person.id, credentials.PASSWORD)
         now, data = services.clock(), {"hash": encoded}
         stored = await credentials.find(transaction, services.sealer, person.id, credentials.PASSWORD)
         factor = credentials.PASSWORD
         if not await credentials.put(transaction, services.sealer, person.id, factor, stored, data, now):
             fail("Somebody else changed the password at the same moment.")
+        await _end_access(transaction, person, "password set", services)
         await _record_event(transaction, services, Event.USER_PASSWORD_SET, person.id)
 
 

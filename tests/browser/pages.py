@@ -111,10 +111,11 @@ def link_elsewhere(page: Page, app: App) -> None:
 
 
 def too_many_mails(page: Page, app: App) -> None:
-    for _ in range(7):
-        page.context.clear_cookies()
-        password(page, app)
-        press(page, "#send-code")
+    mailed(page, app)
+    query(app.provider, "UPDATE counters SET full_at = full_at + 1000000000")
+    page.context.clear_cookies()
+    password(page, app)
+    press(page, "#send-code")
     query(app.provider, "DELETE FROM counters")
 
 

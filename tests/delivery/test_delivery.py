@@ -16,6 +16,8 @@ from tests.provider import EMAIL, Browser, Provider, authorize_url, pkce, runnin
 from tests.servers import free_port
 from tests.signin.reading import eventually, query, step_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def mailing(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) -> Iterator[Provider]:

@@ -33,6 +33,8 @@ from tests.signin.reading import (
 )
 from tests.signin.test_second_factor import Device, allowed, enrolled, identity, rewind, send, with_password
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "bob@example.test"  # as long as Ana's address
 CLAIMED = "cal@example.test"  # whose address nobody verified
 GONE = "dis@example.test"

@@ -19,6 +19,8 @@ from tests.signin.reading import SESSIONS, count, page_of, path_of, post, query,
 from tests.signin.test_second_factor import allowed
 from tests.signin.test_second_factor import send as post_form
 
+pytestmark = pytest.mark.slow
+
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 CODES = ["AAAA-BBBB-CCCC-DDD0", "AAAA-BBBB-CCCC-DDD1"]
 DOORS = ("password", "both at once", "code by mail", "link by mail", "passkey that verified nobody", "recovery code")

@@ -17,6 +17,8 @@ from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, in
 from tests.riddles import RIGHT, Riddles, asking
 from tests.signin.reading import heading_of, page_of, path_of, query, step_of
 
+pytestmark = pytest.mark.slow
+
 ISSUER = "http://localhost:8000"
 LIMIT = 5
 WINDOW = LIMIT * timedelta(seconds=12)
