@@ -169,9 +169,8 @@ async def _replace_password(services: Services, person: Person, encoded: str) ->
         transaction.durable()
         # Locks the old one, as a sign-in does first: nobody proves it after the time that the new one bears.
         await credentials.changed_at(transaction, person.id, credentials.PASSWORD)
-        now, data = services.clock(), {"hash": encoded}
-        stored = await credentials.find(transaction, services.sealer, person.id, credentials.PASSWORD)
-        factor = credentials.PASSWORD
+        now, data, factor = services.clock(), {"hash": encoded}, credentials.PASSWORD
+        stored = await credentials.find(transaction, services.sealer, person.id, factor)
         if not await credentials.put(transaction, services.sealer, person.id, factor, stored, data, now):
             fail("Somebody else changed the password at the same moment.")
         await _end_access(transaction, person, "password set", services)
@@ -265,7 +264,7 @@ def reset_factors(who: str, as_json: bool) -> None:
     async def work(services: Services) -> Person:
         person = await find_person(services, who)
         async with services.database.transaction() as transaction:
-            # First, since it locks the person: what somebody is adding right now is seen afterwards, and goes too.
+            # First: it locks the person, so that what somebody is adding right now is seen afterwards, and goes too.
             await _end_access(transaction, person, "second factors reset", services)
             for name in SECOND:
                 if await credentials.remove(transaction, person.id, name):
