@@ -11,7 +11,7 @@ from idp.web import own
 from tests.browser.conftest import PROOF, App, Development, allow, name_oneself, press, sign_in
 from tests.mail import link_in
 from tests.provider import PASSWORD, authorize_url
-from tests.signin.reading import query
+from tests.signin.reading import eventually, query
 
 Way = Callable[[Page, App], None]
 SECOND = "ben@example.test", PASSWORD
@@ -84,10 +84,16 @@ def wrong_code(page: Page, app: App) -> None:
     page.locator("summary").click()
 
 
+def no_mail_yet(app: App) -> None:
+    """Those of the pages before are there."""
+    eventually(app.provider, "SELECT count(*) FROM outbox WHERE kind = 'mail'", 0)
+    app.mails.clear()
+    query(app.provider, "DELETE FROM counters")
+
+
 def mailed(page: Page, app: App) -> None:
     """Ana's code is on its way."""
-    query(app.provider, "DELETE FROM counters")
-    app.mails.clear()
+    no_mail_yet(app)
     password(page, app)
     press(page, "#send-code")
 
@@ -120,8 +126,7 @@ def too_many_mails(page: Page, app: App) -> None:
 
 
 def factor_by_mail(page: Page, app: App) -> None:
-    query(app.provider, "DELETE FROM counters")
-    app.mails.clear()
+    no_mail_yet(app)
     page.goto(app.url(acr_values=ACR_TWO_FACTORS))
     sign_in(page, *BY_MAIL)
 

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.slow
 NOBODY = "bob@example.test"  # as long as Ana's address
 CLAIMED = "cal@example.test"  # whose address nobody verified
 GONE = "dis@example.test"
+ON_THEIR_WAY = "SELECT count(*) FROM outbox WHERE kind = 'mail'"
 EVENTS = "SELECT count(*) FROM audit WHERE event = ?"
 
 
@@ -71,6 +72,7 @@ def as_new(provider: Provider) -> None:
 
 @pytest.fixture
 def app(open_to_mail: Provider, mail_server: Catcher) -> App:
+    eventually(open_to_mail, ON_THEIR_WAY, 0)
     mail_server.clear()
     as_new(open_to_mail)
     return App(open_to_mail.create_client())
@@ -79,6 +81,7 @@ def app(open_to_mail: Provider, mail_server: Catcher) -> App:
 @pytest.fixture
 def shop(for_seconds: Provider, mail_server: Catcher) -> App:
     """An app for which two factors are needed."""
+    eventually(for_seconds, ON_THEIR_WAY, 0)
     mail_server.clear()
     as_new(for_seconds)
     return App(for_seconds.create_client("--second-factor", "required"))
