@@ -74,12 +74,9 @@ async def remove(asking: Asking, _: Params) -> Response:
         if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
             await credentials.remove(transaction, user_id, recovery.NAME)
         await changes.end_elsewhere(transaction, asking, "authenticator app removed")
-    told = asking.tell(
-        own.SECURITY,
-        DONE,
-        "The authenticator app was removed. Its codes do not count any more, and all your other sessions ended.",
+    return changes.done(
+        asking, "The authenticator app was removed. Its codes do not count any more, and all your other sessions ended."
     )
-    return changes.keep_device(asking, told)
 
 
 async def is_needed(asking: Asking, transaction: Transaction) -> bool:

@@ -3,14 +3,14 @@
 from starlette.responses import Response
 
 from idp import audit
-from idp.account.access import Asking
+from idp.account.access import DONE, Asking
 from idp.audit import Event
 from idp.factors import proofs as evidence
 from idp.factors.proofs import MULTIPLE, Proof
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.store import grants, sessions, users
 from idp.store.db import Transaction
-from idp.web import cookies, devices
+from idp.web import cookies, devices, own
 from idp.web.origin import origin_of
 
 
@@ -46,8 +46,9 @@ async def end_elsewhere(transaction: Transaction, asking: Asking, reason: str) -
     await grants.end_elsewhere(transaction, user_id, sid, reason, now)
 
 
-def keep_device(asking: Asking, response: Response) -> Response:
-    """The device at hand stays a known one."""
+def done(asking: Asking, text: str) -> Response:
+    """After the transaction: the overview says it, and the device at hand stays a known one."""
+    response = asking.tell(own.SECURITY, DONE, text)
     services, request = asking.services, asking.request
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or ""
     devices.remember(response, request, services, browser, asking.session.user_id)

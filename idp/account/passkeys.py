@@ -84,10 +84,9 @@ async def remove(asking: Asking, _: Params) -> Response:
         if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
             await credentials.remove(transaction, user_id, recovery.NAME)
         await changes.end_elsewhere(transaction, asking, "passkey removed")
-    told = asking.tell(
-        own.SECURITY, DONE, "The passkey was removed. It opens nothing any more, and all your other sessions ended."
+    return changes.done(
+        asking, "The passkey was removed. It opens nothing any more, and all your other sessions ended."
     )
-    return changes.keep_device(asking, told)
 
 
 async def _is_all_there_is(asking: Asking, transaction: Transaction) -> bool:

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from idp import new_passwords
 from idp.account import changes
-from idp.account.access import DONE, WRONG, Asking, to
+from idp.account.access import WRONG, Asking, to
 from idp.audit import Event
 from idp.factors.password import MAX_LENGTH, UnacceptablePassword
 from idp.factors.proofs import asks_for_second
@@ -51,7 +51,7 @@ async def change(asking: Asking, form: Params) -> Response:
         await changes.record(transaction, asking, Event.USER_PASSWORD_SET, credentials.PASSWORD)
         if form.get("elsewhere") == "end":
             await changes.end_elsewhere(transaction, asking, "password set")
-    return changes.keep_device(asking, asking.tell(own.SECURITY, DONE, "Your new password counts from now on."))
+    return changes.done(asking, "Your new password counts from now on.")
 
 
 async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Response | None:

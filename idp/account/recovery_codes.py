@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from idp import enrolment
 from idp.account import changes
-from idp.account.access import DONE, Asking, to
+from idp.account.access import Asking, to
 from idp.audit import Event
 from idp.factors import recovery
 from idp.factors.proofs import asks_for_second
@@ -42,12 +42,9 @@ async def replace(asking: Asking, form: Params) -> Response:
         await enrolment.replace_recovery_codes(transaction, services, user_id, codes, asking.now)
         await changes.record(transaction, asking, Event.FACTOR_ENROLLED, factor=recovery.NAME)
         await changes.end_elsewhere(transaction, asking, "recovery codes replaced")
-    told = asking.tell(
-        own.SECURITY,
-        DONE,
-        "Your new recovery codes count from now on. The old ones do not, and all your other sessions ended.",
+    return changes.done(
+        asking, "Your new recovery codes count from now on. The old ones do not, and all your other sessions ended."
     )
-    return changes.keep_device(asking, told)
 
 
 async def _in_use(asking: Asking, connection: Connection) -> str:

@@ -4,10 +4,7 @@ import click
 
 from idp.app import prepare_data_dir
 from idp.cli.run import (
-    check_captcha,
-    check_mail,
-    check_not_development,
-    check_tls,
+    check_usable,
     fail,
     json_option,
     show,
@@ -49,10 +46,7 @@ def check(as_json: bool) -> None:
     """Say whether `idp serve` could use these settings; exit code 1 and the reasons if not. Opens no database."""
     try:
         settings = load()
-        check_tls(settings)
-        check_mail(settings)
-        check_captcha(settings)
-        check_not_development(settings)
+        check_usable(settings)
         with telling_what_is_made(settings):
             prepare_data_dir(settings)
             secret_keys(settings)

@@ -43,7 +43,7 @@ def settings_for_serving(**given: Any) -> Settings:  # the values of options
         fail(str(error))
 
 
-def check_tls(settings: Settings) -> None:
+def _check_tls(settings: Settings) -> None:
     """Raises SettingsError unless certificate and key are both there and belong together, or both are not wanted."""
     if settings.tls_cert is None and settings.tls_key is None:
         return
@@ -57,13 +57,13 @@ def check_tls(settings: Settings) -> None:
         raise SettingsError(message) from None
 
 
-def check_mail(settings: Settings) -> None:
+def _check_mail(settings: Settings) -> None:
     """Raises SettingsError where codes are to be sent by mail and no server takes them."""
     if settings.mails_codes and not settings.smtp_url:
         raise SettingsError(f"IDP_EMAIL_CODES is {settings.email_codes}, and IDP_SMTP_URL names no server: set it too.")
 
 
-def check_captcha(settings: Settings) -> None:
+def _check_captcha(settings: Settings) -> None:
     """Raises SettingsError where a service is named, but not the keys that it gave."""
     if settings.captcha != "off" and not (settings.captcha_site_key and settings.captcha_secret):
         raise SettingsError(f"IDP_CAPTCHA is {settings.captcha}: set IDP_CAPTCHA_SITE_KEY and IDP_CAPTCHA_SECRET too.")
@@ -74,13 +74,19 @@ def of_development(settings: Settings) -> bool:
     return os.access(settings.development_file, os.F_OK)
 
 
-def check_not_development(settings: Settings) -> None:
+def _check_not_development(settings: Settings) -> None:
     """Raises SettingsError where the data directory has a demo user, whose password was printed."""
     if of_development(settings):
         raise SettingsError(
             f"{settings.data_dir.resolve()} belongs to development mode (`make run`, `idp dev`), which has a known "
             "user: give another IDP_DATA_DIR."
         )
+
+
+def check_usable(settings: Settings) -> None:
+    """Raises SettingsError where settings that are each right do not fit together, or not this data directory."""
+    for check in (_check_tls, _check_mail, _check_captcha, _check_not_development):
+        check(settings)
 
 
 def tell_what_was_made(made: dict[str, Path]) -> None:

@@ -15,10 +15,7 @@ from starlette.types import ASGIApp
 from idp import VERSION, logs
 from idp.app import close_services, create_app, open_services, prepare_data_dir
 from idp.cli.run import (
-    check_captcha,
-    check_mail,
-    check_not_development,
-    check_tls,
+    check_usable,
     fail,
     json_option,
     settings_for_serving,
@@ -78,10 +75,7 @@ def prepare(settings: Settings) -> None:
     """Everything that can be wrong is found here, before anything is served, and said in a sentence."""
     logs.configure(settings)
     try:
-        check_tls(settings)
-        check_mail(settings)
-        check_captcha(settings)
-        check_not_development(settings)
+        check_usable(settings)
         _check_free(settings)
         with telling_what_is_made(settings, _log_what_was_made):
             prepare_data_dir(settings)

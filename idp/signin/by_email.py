@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp import audit
 from idp.audit import Event
 from idp.factors import message
 from idp.factors.message import LIFETIME, PAUSE, Verdict
@@ -28,17 +27,14 @@ from idp.store.email_codes import Mailed
 from idp.store.ids import hash_of, new_secret
 from idp.store.users import Person
 from idp.web import cookies, mail_limits, mails, problems, throttle
-from idp.web.origin import origin_of
-from idp.web.refusals import refused_page
 from idp.web.throttle import Guess, Tries
 
 # Faults.
 WRONG, OLD, SPENT, TOO_SOON = "wrong_email_code", "old_email_code", "spent_email_codes", "mailed_just_now"
-_ENOUGH = "There were too many wrong codes or mails in this sign-in. Go on in another way, or start again at the app."
 _MESSAGES = {
     WRONG: "That is not the code of a mail that this sign-in sent. Check it, or ask for another mail.",
     OLD: "That code is more than ten minutes old. Ask for another mail.",
-    SPENT: _ENOUGH,
+    SPENT: "There were too many wrong codes or mails in this sign-in. Go on in another way, or start again at the app.",
     TOO_SOON: "The last mail is on its way. Wait a moment before you ask for another one.",
 }
 _KEY = "email_code"
@@ -64,7 +60,7 @@ async def send(interaction: Interaction, _: Params) -> Response:
         await _not_sent(interaction, before)
         return RedirectResponse(interaction.url, 303)
     if left := await mail_limits.take(_guess(interaction, recipient)):
-        return throttle.refused_as(interaction.request, problems.TOO_MANY_MAILS, left, interaction.url)
+        return throttle.no_mail(interaction.request, left, interaction.url)
     await _send(interaction, recipient)
     return RedirectResponse(interaction.url, 303)
 
@@ -82,7 +78,7 @@ async def _send(interaction: Interaction, recipient: _Recipient) -> None:
             return
         await handles.keep(transaction, handles.EMAIL_LINK, link, {"ticket": attempt.url_part}, now, until)
         await mails.put(transaction, services, mail, until, decoy=person is None)
-        await _record(transaction, interaction, Event.EMAIL_CODE_SENT, person)
+        await proving.record(transaction, interaction, Event.EMAIL_CODE_SENT, person, factor=message.NAME)
         sent = replace(attempt, mailed_at=now, fault=None)
         await dispatcher.settle(transaction, replace(interaction, attempt=sent))
 
@@ -99,7 +95,7 @@ async def _not_sent(interaction: Interaction, before: Mailed) -> None:
 async def code(interaction: Interaction, form: Params) -> Response:
     """The code, or what the link brought, instead of the password."""
     recipient = await _recipient(interaction)
-    if recipient is None or await interaction.step() is Step.FACTOR:
+    if recipient is None or recipient.kind != throttle.EMAIL:
         return RedirectResponse(interaction.url, 303)
     services, guess = interaction.services, _guess(interaction, recipient)
     shown = working.shown(interaction, form)
@@ -125,7 +121,7 @@ async def _judge(interaction: Interaction, recipient: _Recipient, guess: Guess, 
             alone = replace(interaction, attempt=interaction.attempt.anew())
             proof = Proof(message.NAME, now)
             return proving.answered(await proving.proved(transaction, alone, person, (proof,), now))
-        await _record(transaction, interaction, Event.SIGN_IN_FAILED, recipient.person)
+        await proving.record(transaction, interaction, Event.SIGN_IN_FAILED, recipient.person, factor=message.NAME)
         await throttle.failed(transaction, guess, tried)
         attempt = replace(interaction.attempt, fault=fault, mailed_at=_unless_spent(interaction, fault))
         await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
@@ -156,18 +152,18 @@ async def follow(request: Request) -> Response:
     services, link = services_of(request), request.path_params["link"]
     found = await handles.find(services.database, handles.EMAIL_LINK, link)
     if found is None or services.clock() >= found.expires_at:
-        return _stopped(request, problems.LINK_OVER)
+        return loading.halted(request, problems.LINK_OVER)
     try:
         began = await loading.began(services, found.data["ticket"])
     except loading.Halt:
-        return _stopped(request, problems.LINK_OVER)
+        return loading.halted(request, problems.LINK_OVER)
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
     if browser is None or not hmac.compare_digest(hash_of(browser), began.browser_hash):
-        return _stopped(request, problems.LINK_ELSEWHERE)
+        return loading.halted(request, problems.LINK_ELSEWHERE)
     return RedirectResponse(f"/signin/{began.url_part}?link={link}", 303)
 
 
-async def context(interaction: Interaction, address: str) -> dict[str, Any]:
+def context(interaction: Interaction, address: str) -> dict[str, Any]:
     """What a page with a field for the code is given."""
     mailed_at, now = interaction.attempt.mailed_at, interaction.services.clock()
     left = whole_seconds(mailed_at + PAUSE - now) if mailed_at else 0
@@ -223,20 +219,3 @@ def _written(services: Services, recipient: _Recipient, digits: str, link: str) 
 def _unless_spent(interaction: Interaction, fault: str | None) -> datetime | None:
     """Where no code will do any more, the page asks for the password."""
     return None if fault == SPENT else interaction.attempt.mailed_at
-
-
-def _stopped(request: Request, problem: problems.Problem) -> Response:
-    refused_page(request, problem, problem.title)
-    return problems.problem_page(request, problem)
-
-
-async def _record(transaction: Transaction, interaction: Interaction, event: Event, person: Person | None) -> None:
-    await audit.record(
-        transaction,
-        interaction.services,
-        event,
-        origin_of(interaction.request),
-        subject=person.subject if person else None,
-        client_id=interaction.client.client_id,
-        factor=message.NAME,
-    )

@@ -42,7 +42,7 @@ async def factor_page(interaction: Interaction) -> Response:
         "locked": locked,
         "remaining": sum(recovery.remaining(data) for data in has[recovery.NAME]),
         "passkey": await _passkey_of_person(interaction, ways, has[passkey.NAME]),
-        "mail": await by_email.context(interaction, email) if by_mail else None,
+        "mail": by_email.context(interaction, email) if by_mail else None,
         "reason": confirming(interaction) if interaction.session is not None else None,
         "error": error,
     }

@@ -59,7 +59,7 @@ def shown(show: Show, over: Show = dispatcher.restart, elsewhere: Begin | None =
         try:
             interaction = await load(request)
         except Halt as halt:
-            return _halted(request, halt.problem)
+            return halted(request, halt.problem)
         except Elsewhere as another:
             return (elsewhere or _begin_again)(another.attempt)
         return await (over if is_over(interaction) else show)(interaction)
@@ -81,7 +81,7 @@ def posted(act: Act) -> Endpoint:
                 services_of(request).hashing.check(network_of(request))
             interaction = await load(request)
         except Halt as halt:
-            return _halted(request, halt.problem)
+            return halted(request, halt.problem)
         except Elsewhere as elsewhere:
             return RedirectResponse(_again(elsewhere.attempt, typed_name(form)), 303)
         except InvalidRequest as error:
@@ -222,6 +222,6 @@ def _claims(asked: AuthorizationRequest) -> str | None:
     return quick_json.encode({"id_token": {"acr": {"essential": True, "values": asked.essential_acr}}}).decode()
 
 
-def _halted(request: Request, problem: Problem) -> Response:
+def halted(request: Request, problem: Problem) -> Response:
     refused_page(request, problem, problem.title)
     return problems.problem_page(request, problem)

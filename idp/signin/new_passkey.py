@@ -77,7 +77,7 @@ async def _as_offered(interaction: Interaction, ceremony: Ceremony, data: dict[s
             return RedirectResponse(interaction.url, 303)
         transaction.durable()
         await _add(transaction, interaction, ceremony, data)
-        await second.record(transaction, interaction, Event.FACTOR_ENROLLED, person, factor=rules.NAME)
+        await proving.record(transaction, interaction, Event.FACTOR_ENROLLED, person, factor=rules.NAME)
         attempt = replace(interaction.attempt, fault=None)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
     return offering.answered(dispatcher.proceed(interaction, code), interaction)

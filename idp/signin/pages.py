@@ -252,7 +252,7 @@ async def _email_page(interaction: Interaction) -> Response:
     context = common(interaction, Step.EMAIL) | _first_step(interaction)
     context |= {
         "username": username,
-        "mail": await by_email.context(interaction, username),
+        "mail": by_email.context(interaction, username),
         "error": by_email.told(interaction) or with_passkey.fault_of(interaction),
         "passkey": await with_passkey.context(interaction, Step.EMAIL),
     }

@@ -53,11 +53,11 @@ async def proved(
     enrolled = await credentials.enrolled(transaction, person.id)
     kept = replace(interaction, attempt=attempt, session=None, enrolled=enrolled)
     if await kept.missing(transaction, proof) is not None:
-        await _record(transaction, interaction, Event.FACTOR_ACCEPTED, person, factor=proofs[-1].factor)
+        await record(transaction, interaction, Event.FACTOR_ACCEPTED, person, factor=proofs[-1].factor)
         return await _remember(transaction, kept)
     session = await _begin_session(transaction, interaction, person, proof, now)
     about = {"session_id": session.sid, "factor": proofs[-1].factor, "amr": " ".join(proof.amr)}
-    await _record(transaction, interaction, Event.SIGN_IN_SUCCEEDED, person, **about)
+    await record(transaction, interaction, Event.SIGN_IN_SUCCEEDED, person, **about)
     attempt = attempt.anew(session_id=session.sid)
     interaction = replace(kept, attempt=attempt, session=session)
     return Proved(interaction, session, await dispatcher.settle(transaction, interaction))
@@ -130,15 +130,16 @@ async def _remember(transaction: Transaction, interaction: Interaction) -> Prove
     return Proved(interaction, None, await dispatcher.settle(transaction, interaction))
 
 
-async def _record(
-    transaction: Transaction, interaction: Interaction, event: Event, person: Person, **about: str
+async def record(
+    transaction: Transaction, interaction: Interaction, event: Event, person: Person | None, **about: str
 ) -> None:
+    """In a sign-in: about this person, or nobody, and for the app that asked."""
     await audit.record(
         transaction,
         interaction.services,
         event,
         origin_of(interaction.request),
-        subject=person.subject,
+        subject=person.subject if person else None,
         client_id=interaction.client.client_id,
         **about,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from idp import audit, enrolment
+from idp import enrolment
 from idp.audit import Event
 from idp.enrolment import Setup
 from idp.factors import message, recovery, totp
@@ -23,7 +23,6 @@ from idp.store import credentials, sessions, users
 from idp.store.db import Transaction
 from idp.store.users import Person
 from idp.web import throttle
-from idp.web.origin import origin_of
 from idp.web.throttle import Guess, Tries
 
 WRONG_CODE = "wrong_code"  # faults
@@ -99,7 +98,7 @@ async def later(interaction: Interaction, _: Params) -> Response:
         person = await users.locked(transaction, user_id)
         if person is None or not await proving.still_stand(transaction, person, proofs):
             return await proving.begin_again(transaction, interaction)
-        await record(transaction, interaction, Event.FACTOR_PUT_OFF, person)
+        await proving.record(transaction, interaction, Event.FACTOR_PUT_OFF, person)
         found = await proving.proved(transaction, replace(interaction, put_off=True), person, proofs, now)
     return proving.answered(found)
 
@@ -142,7 +141,7 @@ async def _miss(
     """After a few of them the first factor is asked for again."""
     person = guess.person
     assert person is not None  # noqa: S101  # whose second factor it is, is known
-    await record(transaction, interaction, Event.SIGN_IN_FAILED, person, factor=method)
+    await proving.record(transaction, interaction, Event.SIGN_IN_FAILED, person, factor=method)
     if method in GUESSABLE:
         await throttle.failed(transaction, guess, tried)
     attempt = replace(interaction.attempt, misses=interaction.attempt.misses + 1, fault=fault)
@@ -165,21 +164,7 @@ async def confirmed(
     codes = setup(interaction).recovery_codes
     await enrolment.replace_recovery_codes(transaction, services, person.id, codes, now)
     await sessions.end_all_of(transaction, person.id, now)
-    await record(transaction, interaction, Event.FACTOR_ENROLLED, person, factor=factor)
-
-
-async def record(
-    transaction: Transaction, interaction: Interaction, event: Event, person: Person, **details: str
-) -> None:
-    await audit.record(
-        transaction,
-        interaction.services,
-        event,
-        origin_of(interaction.request),
-        subject=person.subject,
-        client_id=interaction.client.client_id,
-        **details,
-    )
+    await proving.record(transaction, interaction, Event.FACTOR_ENROLLED, person, factor=factor)
 
 
 async def added(transaction: Transaction, interaction: Interaction, person: Person, proof: Proof) -> proving.Proved:

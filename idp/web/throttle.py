@@ -95,7 +95,7 @@ async def tries(connection: Connection, guess: Guess) -> Tries:
     own: tuple[str, ...] = ()
     if guess.on_known_device:
         own = (guess.key(guess.browser),)
-        paces = {guess.key(guess.browser): throttling.device(services.settings.failures_before_wait)}
+        paces = {own[0]: throttling.device(services.settings.failures_before_wait)}
         here = Tries(paces, await failures.find(connection, list(paces)))
         if here.left(services.clock()) != NOTHING_HELPS:
             return here
@@ -198,21 +198,22 @@ async def store_one(request: Request, services: Services) -> None:
 def refused(request: Request, left: timedelta, back: str) -> Response:
     """429, which says how long, and how to go on. `back` is where that is."""
     if left == NOTHING_HELPS:
-        return _refused(request, problems.LOCKED, timedelta(days=1), back)
-    return refused_as(request, problems.TOO_MANY_TRIES, left, back)
+        return _refused(request, problems.LOCKED, timedelta(days=1), "guesses", back)
+    return _refused(request, problems.TOO_MANY_TRIES.after(left), left, "guesses", back)
 
 
-def refused_as(request: Request, problem: Problem, left: timedelta, back: str) -> Response:
-    return _refused(request, problem.after(left), left, back)
+def no_mail(request: Request, left: timedelta, back: str) -> Response:
+    """The same, for mails that were asked for."""
+    return _refused(request, problems.TOO_MANY_MAILS.after(left), left, "mails", back)
 
 
-def _refused(request: Request, problem: Problem, retry: timedelta, back: str) -> Response:
+def _refused(request: Request, problem: Problem, retry: timedelta, policy: str, back: str) -> Response:
     problem = problem.with_link(back, "Go back")
     refused_page(request, problem, problem.what)
     response = problems.problem_page(request, problem)
     seconds = whole_seconds(retry)
     response.headers["Retry-After"] = str(seconds)
-    response.headers["RateLimit"] = f'"guesses";r=0;t={seconds}'
+    response.headers["RateLimit"] = f'"{policy}";r=0;t={seconds}'
     return response
 
 

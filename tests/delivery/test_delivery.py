@@ -1,7 +1,6 @@
 """From a request to an inbox, when the mail server, a worker or the machine does not do as it should."""
 
 import signal
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -96,13 +95,10 @@ def test_re_36_what_it_refuses_for_good_is_set_aside_and_told_to_the_operator(
 
 def test_re_36_nobody_waits_for_a_server_that_is_slow(mailing: Provider, catcher: Catcher, url: str) -> None:
     """Situation: the mail server takes seconds for each message, and people ask for codes meanwhile."""
-    query(mailing, "DELETE FROM counters")
-    usual = statistics.median(ask(mailing, url, f"n{number}@example.test") for number in range(4))
-    catcher.slow = 3
+    catcher.slow = 8
     ask(mailing, url)
     eventually(mailing, "SELECT count(*) FROM outbox WHERE attempts = 1", 1)
-    meanwhile = [ask(mailing, url, f"s{number}@example.test") for number in range(4)]
-    assert statistics.median(meanwhile) < max(usual * 5, 0.5)
+    assert max(ask(mailing, url, f"s{number}@example.test") for number in range(4)) < catcher.slow
     assert catcher.mails == []
     catcher.newest()
     eventually(mailing, "SELECT count(*) FROM outbox WHERE kind = 'mail'", 0)

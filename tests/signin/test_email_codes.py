@@ -38,7 +38,6 @@ pytestmark = pytest.mark.slow
 NOBODY = "bob@example.test"  # as long as Ana's address
 CLAIMED = "cal@example.test"  # whose address nobody verified
 GONE = "dis@example.test"
-ON_THEIR_WAY = "SELECT count(*) FROM outbox WHERE kind = 'mail'"
 EVENTS = "SELECT count(*) FROM audit WHERE event = ?"
 
 
@@ -64,7 +63,10 @@ def for_seconds(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) 
         yield provider
 
 
-def as_new(provider: Provider) -> None:
+def as_new(provider: Provider, mails: Catcher) -> None:
+    """Nobody is signed in, has a device, has guessed, or has mail on its way."""
+    eventually(provider, "SELECT count(*) FROM outbox WHERE kind = 'mail'", 0)
+    mails.clear()
     for table in ("sessions", "grants", "consents", "failures", "counters", "email_codes", "outbox"):
         query(provider, f"DELETE FROM {table}")  # noqa: S608
     query(provider, "DELETE FROM credentials WHERE factor <> 'password'")
@@ -72,18 +74,14 @@ def as_new(provider: Provider) -> None:
 
 @pytest.fixture
 def app(open_to_mail: Provider, mail_server: Catcher) -> App:
-    eventually(open_to_mail, ON_THEIR_WAY, 0)
-    mail_server.clear()
-    as_new(open_to_mail)
+    as_new(open_to_mail, mail_server)
     return App(open_to_mail.create_client())
 
 
 @pytest.fixture
 def shop(for_seconds: Provider, mail_server: Catcher) -> App:
     """An app for which two factors are needed."""
-    eventually(for_seconds, ON_THEIR_WAY, 0)
-    mail_server.clear()
-    as_new(for_seconds)
+    as_new(for_seconds, mail_server)
     return App(for_seconds.create_client("--second-factor", "required"))
 
 

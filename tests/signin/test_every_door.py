@@ -15,7 +15,8 @@ from tests.mail import Catcher, code_in, link_in
 from tests.oauth.wire import with_services
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, pkce, running
 from tests.signin.passkeys import given, options_of, send, use
-from tests.signin.reading import SESSIONS, count, eventually, page_of, path_of, post, query, step_of, token_of
+from tests.signin.reading import SESSIONS, count, page_of, path_of, post, query, step_of, token_of
+from tests.signin.test_email_codes import as_new
 from tests.signin.test_second_factor import allowed
 from tests.signin.test_second_factor import send as post_form
 
@@ -39,11 +40,7 @@ def open_house(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) -
 
 @pytest.fixture
 def url(open_house: Provider, mail_server: Catcher) -> str:
-    eventually(open_house, "SELECT count(*) FROM outbox WHERE kind = 'mail'", 0)
-    mail_server.clear()
-    for table in ("sessions", "failures", "counters", "email_codes", "outbox"):
-        query(open_house, f"DELETE FROM {table}")  # noqa: S608
-    query(open_house, "DELETE FROM credentials WHERE factor <> 'password'")
+    as_new(open_house, mail_server)
     return authorize_url(open_house.create_client(), pkce().challenge)
 
 

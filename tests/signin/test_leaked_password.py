@@ -190,6 +190,21 @@ def test_who_has_a_second_factor_proves_it_before_the_new_password_is_set(instal
     assert identity(installation, browser, app)["amr"] == ["pwd", "otp", "mfa"]
 
 
+def test_mf_15_a_device_that_was_taken_away_meanwhile_sets_no_new_password(installation: Provider, app: App) -> None:
+    """The thief has the leaked password and the device, and waits at the new password while the device is removed."""
+    device = with_device(installation, app)
+    browser = Browser(installation.issuer)
+    with_password(browser, app.url(), WHO, LEAKED)
+    browser.submit(action="/factor", code=device.code(1))
+    assert step_of(browser) == Step.NEW_PASSWORD
+    installation.cli("user", "reset-factors", WHO)
+    before = query(installation, "SELECT version FROM credentials WHERE factor = 'password'")
+    browser.submit(action="/new-password", new_password=NEW)
+    assert query(installation, "SELECT version FROM credentials WHERE factor = 'password'") == before
+    assert count(installation, SESSIONS) == 0
+    assert step_of(browser) == "password"
+
+
 def with_device(installation: Provider, app: App) -> Device:
     set_hash(installation, SAFE_HASH)
     browser = Browser(installation.issuer)
