@@ -18,6 +18,7 @@ from idp.web import own, qr
 MOST = 10
 _WRONG_CODE = "The code is not right. Scan the picture again, and enter the digits that your app shows now."
 _FULL = "You have as many authenticator apps as there can be: remove one first."
+_NO_CODES = " The recovery codes on that page do not count: you have others, from a page that was finished before it."
 LAST = "This is your only second step, and everybody needs one here: set up another first."
 
 
@@ -56,7 +57,9 @@ async def add(asking: Asking, form: Params) -> Response:
             await sessions.end_others(transaction, user_id, asking.session.sid, now)
         await changes.record(transaction, asking, Event.FACTOR_ENROLLED, factor=totp.NAME)
         await changes.proved_too(transaction, asking, totp.NAME)
-    return asking.tell(own.SECURITY, DONE, f"“{totp.name_of(name)}” is set up: from now on you are asked for a code.")
+    told = f"“{totp.name_of(name)}” is set up: from now on you are asked for a code."
+    overtaken = recovery.NAME in had and form.get("codes") is not None
+    return asking.tell(own.SECURITY, DONE, told + (_NO_CODES if overtaken else ""))
 
 
 async def remove(asking: Asking, _: Params) -> Response:

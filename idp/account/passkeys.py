@@ -76,9 +76,10 @@ async def remove(asking: Asking, _: Params) -> Response:
             return to(own.confirm(own.SECURITY))
         if await authenticators.is_needed(asking, transaction):
             return asking.tell(own.SECURITY, WRONG, authenticators.LAST)
-        if await _is_all_there_is(asking, transaction):
+        passkey_id = asking.request.path_params["passkey"]
+        if not await _another_way_in(asking, transaction, passkey_id):
             return asking.tell(own.SECURITY, WRONG, _ONLY)
-        if not await credentials.remove(transaction, user_id, rules.NAME, asking.request.path_params["passkey"]):
+        if not await credentials.remove(transaction, user_id, rules.NAME, passkey_id):
             return to(own.SECURITY)  # in another tab, or never theirs
         await changes.record(transaction, asking, Event.FACTOR_REMOVED, rules.NAME)
         if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
@@ -89,10 +90,12 @@ async def remove(asking: Asking, _: Params) -> Response:
     )
 
 
-async def _is_all_there_is(asking: Asking, transaction: Transaction) -> bool:
+async def _another_way_in(asking: Asking, transaction: Transaction, passkey_id: str) -> bool:
+    """Whether the person can sign in without this passkey."""
     if password.NAME in await credentials.enrolled(transaction, asking.session.user_id):
-        return False
-    return len(await passkeys.of_person(transaction, asking.services, asking.session.user_id)) == 1
+        return True
+    found = await passkeys.of_person(transaction, asking.services, asking.session.user_id)
+    return any(rules.stands_alone(each.data) for each in found if each.id != passkey_id)
 
 
 async def _ceremony(asking: Asking) -> tuple[Ceremony, list[dict[str, object]]]:

@@ -60,8 +60,8 @@ async def _as_second(interaction: Interaction, ceremony: Ceremony, data: dict[st
         person = await users.locked(transaction, ceremony.person)
         if person is None or await second.has_one(transaction, person):
             return RedirectResponse(interaction.url, 303)
-        if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
-            return await proving.begin_again(transaction, interaction)
+        if refused := await proving.must_prove_again(transaction, interaction, person):
+            return refused
         await _add(transaction, interaction, ceremony, data)
         await second.confirmed(transaction, interaction, person, rules.NAME, now)
         methods = rules.methods_of(data, user_verified=False)

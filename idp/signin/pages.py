@@ -21,7 +21,7 @@ from idp.signin.every_page import common, confirming, step_page
 from idp.signin.factor_page import NOT_RIGHT, factor_page
 from idp.signin.interaction import MAX_USERNAME, Interaction
 from idp.signin.loading import DENIED, typed_name
-from idp.signin.proving import OTHER_PERSON
+from idp.signin.proving import OTHER_PERSON, TOOK_LONG
 from idp.signin.second import TOO_MANY, WRONG_CODE, email_of, setup
 from idp.signin.steps import Step
 from idp.store import attempts, consents, sessions
@@ -42,7 +42,12 @@ _TOO_MANY = {
     "field": "password",
     "message": "Enter your password again, and then a code that your app shows at that moment.",
 }
-_PASSWORD_FAULTS = {WRONG_PASSWORD: _WRONG, TOO_MANY: _TOO_MANY}
+_TOOK_LONG = {
+    "summary": "That took a while",
+    "field": "password",
+    "message": "Enter your password again, so that nobody else changes how you sign in. Nothing else is lost.",
+}
+_PASSWORD_FAULTS = {WRONG_PASSWORD: _WRONG, TOO_MANY: _TOO_MANY, TOOK_LONG: _TOOK_LONG}
 _NO_NAME = {
     "summary": "Who are you?",
     "field": "username",

@@ -24,7 +24,8 @@ from idp.web import devices
 from idp.web import sessions as browser_sessions
 from idp.web.origin import note, origin_of
 
-OTHER_PERSON = "other_person"  # a fault: the app waits for another one
+OTHER_PERSON = "other_person"  # faults: the app waits for another one
+TOOK_LONG = "took_long"  # what was proved is too old to change how its person signs in
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,22 @@ async def still_stand(transaction: Transaction, person: Person, proofs: Sequence
     return since is not None and since <= proved_at
 
 
-async def begin_again(transaction: Transaction, interaction: Interaction) -> Response:
+async def must_prove_again(transaction: Transaction, interaction: Interaction, person: Person) -> Response | None:
+    """Before a factor or a password is set up: where what was proved does not stand, or no account page would take it.
+
+    It is too old for one where somebody may have walked away from the page. None where the change may be made.
+    """
+    services, proofs = interaction.services, interaction.attempt.proofs
+    if not await still_stand(transaction, person, proofs):
+        return await begin_again(transaction, interaction)
+    if min(proof.at for proof in proofs) < services.clock() - services.settings.fresh_proof:
+        return await begin_again(transaction, interaction, TOOK_LONG)
+    return None
+
+
+async def begin_again(transaction: Transaction, interaction: Interaction, fault: str | None = None) -> Response:
     """What was proved in this attempt counts no more."""
-    attempt = interaction.attempt.anew(fault=None)
+    attempt = interaction.attempt.anew(fault=fault)
     await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
     return RedirectResponse(interaction.url, 303)
 

@@ -64,8 +64,10 @@ async def _accept(interaction: Interaction, user_id: str, stored: StoredFactor, 
     proofs = tuple(replace(proof, leaked=False) for proof in before)
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, user_id)
-        if person is None or not await proving.still_stand(transaction, person, before):
+        if person is None:
             return await proving.begin_again(transaction, interaction)
+        if refused := await proving.must_prove_again(transaction, interaction, person):
+            return refused
         data, now = stored.data | {"hash": new_hash}, services.clock()
         if not await credentials.replace(transaction, services.sealer, stored, data, now):
             return await proving.begin_again(transaction, interaction)

@@ -75,8 +75,8 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
         person = await users.locked(transaction, user_id)
         if person is None or await has_one(transaction, person):  # meanwhile, perhaps by the person themselves
             return RedirectResponse(interaction.url, 303)
-        if not await proving.still_stand(transaction, person, interaction.attempt.proofs):
-            return await proving.begin_again(transaction, interaction)
+        if refused := await proving.must_prove_again(transaction, interaction, person):
+            return refused
         transaction.durable()
         name, typed = form.get("name"), form.get("code") or ""
         if not await enrolment.add_authenticator(transaction, services, person.id, shown.secret, name, typed, now):

@@ -12,9 +12,11 @@ import pytest
 
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.web import own
+from tests.authenticators import Device
 from tests.oauth.wire import claims_of
 from tests.provider import EMAIL, PASSWORD, TLS, Browser, Provider, authorize_url, forms, running, tokens_for
 from tests.signin.conftest import BEN, BENS_PASSWORD
+from tests.signin.passkeys import given
 from tests.signin.reading import SESSIONS, count, heading_of, page_of, post, query, sid_of, step_of
 
 ANOTHER_PASSWORD = "seven bright green umbrellas"
@@ -388,3 +390,35 @@ def test_se_06_what_a_person_takes_away_ends_what_others_got_in_by_with_it(provi
     assert count(provider, SESSIONS) == 1
     thief.open(own.AUTHENTICATOR)
     assert step_of(thief) in ("identify", "password")
+
+
+def test_of_two_setups_in_two_tabs_the_second_says_that_its_recovery_codes_do_not_count(provider: Provider) -> None:
+    first = signed_in(provider, own.AUTHENTICATOR)
+    second = Browser(provider.issuer)
+    second.http = first.http
+    second.open(own.AUTHENTICATOR)
+    page = first.submit(code=code_of(secret_on(page_of(first))), name="Phone")
+    assert "recovery codes on that page" not in page.text
+    page = second.submit(code=code_of(secret_on(page_of(second))), name="Tablet")
+    assert "is set up" in page.text
+    assert "The recovery codes on that page do not count" in page.text
+    page = second.open(own.AUTHENTICATOR)
+    assert "recovery codes" not in page.text
+    page = second.submit(code=code_of(secret_on(page)), name="Watch")
+    assert "is set up" in page.text
+    assert "recovery codes on that page" not in page.text
+
+
+@pytest.mark.parametrize("verifies", [True, False])
+def test_a_passkey_that_cannot_stand_alone_is_no_other_way_in(provider: Provider, verifies: bool) -> None:
+    ben = provider.cli("user", "show", BEN)["sub"]
+    given(provider, Device(provider.issuer), BEN)
+    given(provider, Device(provider.issuer), BEN, verifies=verifies)
+    browser = signed_in(provider, own.SECURITY, BEN, BENS_PASSWORD)
+    query(provider, "UPDATE credentials SET factor = 'lost' WHERE factor = 'password' AND user_id = ?", ben)
+    try:
+        (first, _) = [form.action for form in forms(page_of(browser).text) if form.action.endswith("/remove")]
+        page = browser.submit(action=first)
+        assert ("This is all that you can sign in with" in page.text) is not verifies
+    finally:
+        query(provider, "UPDATE credentials SET factor = 'password' WHERE factor = 'lost'")

@@ -72,6 +72,10 @@ def test_a_passkey_is_made_and_used(algorithm: str, flags: int) -> None:
     used = asserted(device.get(GET), data)
     assert used.user_verified == bool(flags & UV)
     assert used.data == data | {"sign_count": 5, "last_used": LATER.isoformat()}
+    assert passkey.stands_alone(data) == passkey.stands_alone(used.data) == bool(flags & UV)
+    later = asserted(device.get(GET, flags=flags | UV), used.data).data
+    assert passkey.stands_alone(later), "its device has verified the person once"
+    assert passkey.stands_alone(asserted(device.get(GET, flags=flags & ~UV), later).data)
 
 
 def test_wa_20_no_passkey_is_said_to_be_bound_to_hardware_and_a_synced_one_is_software() -> None:

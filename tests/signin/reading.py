@@ -1,5 +1,6 @@
 """What the tests of the sign-in read from pages and from the database."""
 
+import json
 import re
 import sqlite3
 import time
@@ -49,6 +50,17 @@ def state_of(provider: Provider) -> dict[str, list[tuple[Any, ...]]]:
         "credentials": "*",
     }
     return {table: query(provider, f"SELECT {columns} FROM {table} ORDER BY 1") for table, columns in tables.items()}  # noqa: S608
+
+
+def walked_away(provider: Provider, minutes: int = 6) -> None:
+    """As if whatever was proved in the attempts that are open had been proved so long ago, and nothing changed since."""
+    past = timedelta(minutes=minutes)
+    for attempt_id, stored in query(provider, "SELECT id, proofs FROM attempts WHERE proofs IS NOT NULL"):
+        proofs = [
+            [factor, (datetime.fromisoformat(at) - past).isoformat(), *more] for factor, at, *more in json.loads(stored)
+        ]
+        query(provider, "UPDATE attempts SET proofs = ? WHERE id = ?", json.dumps(proofs), attempt_id)
+    query(provider, "UPDATE credentials SET updated_at = '2026-01-01T00:00:00.000000Z'")
 
 
 def expire(provider: Provider, browser: Browser, ago: timedelta = timedelta(hours=3)) -> str:

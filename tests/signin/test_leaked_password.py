@@ -26,7 +26,7 @@ from tests.provider import (
     token_request,
 )
 from tests.signin.conftest import App
-from tests.signin.reading import SESSIONS, count, page_of, path_of, query, step_of, title_of
+from tests.signin.reading import SESSIONS, count, page_of, path_of, query, step_of, title_of, walked_away
 from tests.signin.test_second_factor import Device, identity, secret_of, send, with_password
 
 LEAKED, NEW = "password1234", "wok plum fjord"
@@ -293,3 +293,14 @@ def test_where_the_operator_says_so_a_list_is_asked_only_about_a_password_that_i
             other = Browser(provider.issuer)
             with_password(other, app.url(), WHO, NEW)
             assert step_of(other) == "consent"
+
+
+def test_pw_08_a_page_that_somebody_walked_away_from_sets_no_password(installation: Provider, app: App) -> None:
+    """The attacker sits down at the victim's browser, where a new password was to be set, and sets his own."""
+    browser = at_new_password(installation, app)
+    walked_away(installation)
+    browser.submit(action="/new-password", new_password=NEW)
+    assert step_of(browser) == "password"
+    assert "That took a while" in page_of(browser).text
+    browser.submit(action="/password", password=LEAKED)
+    assert step_of(browser) == Step.NEW_PASSWORD

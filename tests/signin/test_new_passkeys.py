@@ -17,7 +17,18 @@ from tests.oauth.wire import with_services
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, running
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
 from tests.signin.passkeys import given, options_of, send, use
-from tests.signin.reading import SESSIONS, count, page_of, path_of, post, query, step_of, title_of, token_of
+from tests.signin.reading import (
+    SESSIONS,
+    count,
+    page_of,
+    path_of,
+    post,
+    query,
+    step_of,
+    title_of,
+    token_of,
+    walked_away,
+)
 
 PASSKEYS = "SELECT count(*) FROM credentials WHERE factor = 'passkey'"
 
@@ -264,6 +275,17 @@ def test_setting_up_a_second_step_with_a_wrong_passkey_changes_nothing(strict: P
     assert "The passkey was not saved" in page_of(browser).text
     assert count(strict, "SELECT count(*) FROM credentials WHERE factor <> 'password'") == 0
     assert count(strict, SESSIONS) == 0
+
+
+def test_mf_07_a_page_that_somebody_walked_away_from_makes_no_passkey(strict: Provider, billing: App) -> None:
+    """The attacker sits down at the victim's browser, where a second step was to be set up, and makes his own."""
+    browser = Browser(strict.issuer)
+    with_password(browser, billing)
+    walked_away(strict)
+    make(browser, Device(strict.issuer))
+    assert step_of(browser) == "password"
+    assert "That took a while" in page_of(browser).text
+    assert count(strict, "SELECT count(*) FROM credentials WHERE factor <> 'password'") == 0
 
 
 def test_who_made_a_passkey_before_a_second_factor_was_required_uses_it_as_that(strict: Provider, billing: App) -> None:

@@ -30,6 +30,7 @@ from tests.signin.reading import (
     step_of,
     title_of,
     token_of,
+    walked_away,
 )
 
 STEP = timedelta(seconds=totp.STEP_SECONDS)
@@ -448,3 +449,19 @@ def test_mf_07_of_several_who_set_up_a_device_at_once_one_does(strict: Provider,
     assert sorted(str(step_of(browser)) for browser in browsers) == ["consent", *["factor"] * 5]
     assert [each["factor"] for each in strict.cli("user", "factors", EMAIL)] == ["password", "totp", "recovery"]
     assert count(strict, SESSIONS) == 1
+
+
+def test_mf_07_a_page_that_somebody_walked_away_from_sets_up_no_device(strict: Provider, billing: App) -> None:
+    """The attacker sits down at the victim's browser, where an app was to be set up, and takes his own phone for it."""
+    browser = Browser(strict.issuer)
+    with_password(browser, billing.url())
+    secret = secret_of(browser)
+    walked_away(strict)
+    browser.submit(action="/enrol", code=Device(secret).code(), name="Phone")
+    assert step_of(browser) == "password"
+    assert "That took a while" in page_of(browser).text
+    assert count(strict, "SELECT count(*) FROM credentials WHERE factor <> 'password'") == 0
+    browser.submit(action="/password", password=PASSWORD)
+    assert secret_of(browser) == secret, "what the person's app shows already stays right"
+    browser.submit(action="/enrol", code=Device(secret).code(), name="Phone")
+    assert step_of(browser) == "consent"

@@ -79,6 +79,11 @@ def name_of(aaguid: str, now: datetime) -> str:
     return f"{MAKERS.get(aaguid, 'Passkey')}, {now:%b %Y}"
 
 
+def stands_alone(data: dict[str, Any]) -> bool:
+    """Whether it is known to be enough to sign in: its device has verified the person, when it was made or later."""
+    return bool(data.get("verifies"))
+
+
 def last_used(data: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(data["last_used"])
 

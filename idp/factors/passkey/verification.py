@@ -103,6 +103,7 @@ def registered(
         "aaguid": found.aaguid,
         "transports": _transports(answer.response),
         "discoverable": _discoverable(answer.sent),
+        "verifies": found.user_verified,
         "user_handle": text_of(user_handle),
         "name": passkey.name_of(found.aaguid, now),
         "last_used": now.isoformat(),
@@ -123,6 +124,7 @@ def asserted(answer: Answer, data: dict[str, Any], expected: Expected, now: date
     if (found.new_sign_count or data["sign_count"]) and found.new_sign_count <= data["sign_count"]:
         raise Cloned(f"its counter is {found.new_sign_count} after {data['sign_count']}")
     used = {"sign_count": found.new_sign_count, "backed_up": found.credential_backed_up, "last_used": now.isoformat()}
+    used["verifies"] = passkey.stands_alone(data) or found.user_verified
     return Asserted(data | used, found.user_verified)
 
 
