@@ -1,11 +1,12 @@
 """The steps of sign-ins, posted in any order from two browsers: a code takes what the audit says was proved for it."""
 
+import json
 import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from starlette.testclient import TestClient
 from idp import quick_json
 from idp.app import create_app
 from idp.factors import recovery, totp
+from idp.factors.passkey import text_of
 from idp.outside.mail import Mail, MailFailed
 from idp.protocol.claims import ACR_PASSWORD, ACR_TWO_FACTORS
 from idp.services import Services
@@ -31,17 +33,21 @@ from idp.store import credentials
 from idp.store.ids import hash_of
 from idp.store.outbox import Leased
 from idp.store.seal import Sealer
+from tests.authenticators import UP, VERIFIED, Device
 from tests.oauth.wire import with_services
 from tests.provider import CALLBACK, PASSWORD, Provider, authorize_url, forms, installed, pkce
+from tests.signin.passkeys import given
 
-ANA, BEN, LEAH = PEOPLE = ("ana@example.test", "ben@example.test", "leah@example.test")  # a device, none, a leaked one
+# Ana has an app, Ben nothing but a password, Leah a leaked one, and Pia a passkey as well.
+ANA, BEN, LEAH, PIA = PEOPLE = ("ana@example.test", "ben@example.test", "leah@example.test", "pia@example.test")
 LEAKED = "password1234"
 DEVICE = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 CODES = ["AAAA-BBBB-CCCC-DDD0", "AAAA-BBBB-CCCC-DDD1", "AAAA-BBBB-CCCC-DDD2"]
-METHOD = {"password": "pwd", "totp": "otp", "recovery": "otp", "email": "mca"}
+METHOD = {"password": "pwd", "totp": "otp", "recovery": "otp", "email": "mca", "passkey": "pop"}
+QUALIFIERS = {"mfa", "user"}
 FORMS = (
     *("identify", "password", "factor", "new-password", "enrol", "later", "consent", "select", "switch"),
-    *("no-passkey", "passkey", "nothing", "send-code", "email"),
+    *("no-passkey", "passkey", "new-passkey", "nothing", "send-code", "email"),
 )
 PATIENCE = 300
 CHALLENGE = pkce().challenge
@@ -78,6 +84,7 @@ class Ground:
     file: Path
     clients: list[dict[str, Any]]
     sealer: Sealer
+    passkeys: dict[str, Device] = field(default_factory=dict)
     start: list[tuple[Any, ...]] = field(default_factory=list)
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -145,7 +152,13 @@ class SignIns(RuleBasedStateMachine):
         self.events: list[Seen] = []
         self.known: set[str] = set()
         self.requests = 0
-        self.passwords = dict(zip(PEOPLE, (PASSWORD, PASSWORD, LEAKED), strict=True))
+        self.passwords = dict(zip(PEOPLE, (PASSWORD, PASSWORD, LEAKED, PASSWORD), strict=True))
+        self.passkeys = {
+            who: replace(device, passkeys=[*device.passkeys]) for who, device in self.ground.passkeys.items()
+        }
+        self.answers: dict[str, tuple[str, bool]] = {}  # whose they are, and whether the device verified the person
+        self.counted: dict[str, int] = {}
+        self.sent: dict[int, str] = {}
         self.devices, self.secret_shown = {ANA: DEVICE}, DEVICE
         self.names: dict[str, str] = dict(self.ground.query("SELECT pseudonym, email FROM users"))
         self.ids: dict[str, str] = dict(self.ground.query("SELECT id, email FROM users"))
@@ -176,21 +189,23 @@ class SignIns(RuleBasedStateMachine):
             return
         path, shown = path_of(page), re.search(r'<p class="name row"><bdi>([^<]+)<', page.text)
         person = shown[1] if shown and honest else who
-        form = "no-passkey" if found[1] == "offer" else found[1]
+        form = ("no-passkey", "new-passkey")[pick // 2 % 2] if found[1] == "offer" else found[1]
         if ('id="send-code"' in page.text and pick % 3 == 0) or 'id="send"' in page.text:
             form = "send-code"
         if form == "enrol" and f"{path}/later" in page.text and pick % 3:
             form = "later"
-        fields = self.fields(form, person, page, pick, spoil=not honest and pick % 4 == 3)
-        self.post(browser, f"{path}/{form}", {**fields, "csrf": self.token(path, browser, -1)})
+        elif form == "enrol" and pick % 4 == 1:
+            form = "new-passkey"
+        if 'id="passkey"' in page.text and person in self.passkeys and (not honest or pick % 3):
+            form = "passkey"
+        self.fill(browser, path, form, person, pick, spoil=not honest and pick % 4 == 3)
 
     @precondition(lambda self: self.attempts)
     @rule(pick=PICK, form=st.sampled_from(FORMS), who=st.sampled_from(PEOPLE), old=st.sampled_from([-1, -1, -2, -3]))
     def post_anything(self, pick: int, form: str, who: str, old: int) -> None:
         """Any form of any attempt, also of the other browser's, with a token that this browser saw there."""
         browser, path = pick % 2, list(self.attempts)[pick // 2 % len(self.attempts)]
-        fields = self.fields(form, who, self.tabs[browser].page, pick, spoil=pick % 4 == 3)
-        self.post(browser, f"{path}/{form}", {**fields, "csrf": self.token(path, browser, old)})
+        self.fill(browser, path, form, who, pick, spoil=pick % 4 == 3, old=old)
 
     @precondition(lambda self: self.posted)
     @rule(pick=PICK)
@@ -203,15 +218,25 @@ class SignIns(RuleBasedStateMachine):
     def go_back(self, pick: int) -> None:
         self.visit(pick % 2, list(self.attempts)[pick // 2 % len(self.attempts)], None)
 
+    def fill(self, browser: int, path: str, form: str, who: str, pick: int, *, spoil: bool, old: int = -1) -> None:
+        """Posts a form of an attempt with what belongs into it, or something that does not."""
+        if form in ("passkey", "new-passkey"):
+            options = self.request(browser, "GET", f"{path}/{form}")
+            asked = options.json() if options.headers["content-type"] == "application/json" else None
+            fields = {"credential": self.credential(form, who, asked or {}, pick, spoil=spoil)}
+        else:
+            fields = self.fields(form, who, self.tabs[browser].page, pick, spoil=spoil)
+        self.post(browser, f"{path}/{form}", {**fields, "csrf": self.token(path, browser, old)})
+
     def fields(self, form: str, who: str, page: httpx2.Response | None, pick: int, *, spoil: bool) -> dict[str, str]:
-        """What belongs into a form, or something that does not."""
         text, wrong = "" if page is None else page.text, spoil
         secret = re.search(r'id="secret"[^>]*>([A-Z2-7 ]+)<', text)
         self.ground.clock.now += timedelta(seconds=30)  # the next code, so that an honest one is not spent already
+        able = {"passkeys": "can"} if pick % 2 else {}
         if form == "identify":
-            return {"username": who} | ({"password": self.passwords[who]} if pick % 5 == 4 else {})
+            return {"username": who} | ({"password": self.passwords[who], **able} if pick % 5 == 4 else {})
         if form == "password":
-            return {"password": "wrong" if wrong else self.passwords[who]}
+            return {"password": "wrong" if wrong else self.passwords[who], **able}
         if form == "email" or (form == "factor" and (f"{path_of(page)}/send-code" in text if page else pick % 5 == 0)):
             return {"method": "email", "code": self.mailed_to(who, wrong)}
         if form == "factor" and pick % 3 == 2:
@@ -224,6 +249,21 @@ class SignIns(RuleBasedStateMachine):
             return {"new_password": LEAKED if wrong else f"wok plum fjord {pick}"}
         sids = re.findall(r'name="sid" value="([^"]+)"', text)
         return {"decision": "deny" if wrong else "allow", "sid": sids[pick % len(sids)] if sids else "0" * 32}
+
+    def credential(self, form: str, who: str, asked: dict[str, Any], pick: int, *, spoil: bool) -> str:
+        """What somebody's device answers to what a page asks for; a spoilt answer has not verified its person."""
+        device, flags = self.passkeys.setdefault(who, Device(ISSUER)), UP if spoil else VERIFIED
+        if form == "new-passkey":
+            anybody = {"challenge": "AAAA", "rp": {"id": "localhost"}, "user": {"id": text_of(bytes(64))}}
+            answer = device.create(anybody | asked, flags=flags)
+        elif device.passkeys:
+            passkey = device.passkeys[pick % len(device.passkeys)]
+            answer = device.get({"challenge": "AAAA"} | asked, passkey, flags=flags)
+        else:
+            return "{}"
+        sent = json.dumps(answer)
+        self.answers[sent] = who, form == "passkey" and not spoil
+        return sent
 
     def mailed_to(self, who: str, wrong: bool) -> str:
         """The newest code; a wrong one is one that somebody else was sent."""
@@ -240,6 +280,7 @@ class SignIns(RuleBasedStateMachine):
 
     def post(self, browser: int, path: str, form: dict[str, str]) -> None:
         self.posted.append((path, form))
+        self.sent[self.requests + 1] = form.get("credential", "")
         self.arrived(browser, self.request(browser, "POST", path, form), path.rpartition("/")[0])
         if "new_password" in form and any(
             each.event == "password.replaced" and each.request >= self.requests - 6 for each in self.events[-8:]
@@ -247,7 +288,10 @@ class SignIns(RuleBasedStateMachine):
             whose = next(each.person for each in reversed(self.events) if each.event == "password.replaced")
             self.passwords[whose] = form["new_password"]
         for each in self.events[-8:]:
-            if each.event == "factor.enrolled" and each.person not in self.devices:
+            if (each.event, each.details.get("factor")) == (
+                "factor.enrolled",
+                "totp",
+            ) and each.person not in self.devices:
                 self.devices[each.person] = self.secret_shown
 
     def visit(self, browser: int, url: str, asked: Asked | None) -> None:
@@ -315,23 +359,37 @@ class SignIns(RuleBasedStateMachine):
         assert {each.browser for each in began} == {browser}, "a session moved to another browser"
         amr = given["amr"]
         assert list(amr) == began[-1].details["amr"].split()
-        shown = {each.details["factor"] for success in began for each in self.proofs_before(success)}
-        assert set(amr) - {"mfa"} <= {METHOD[factor] for factor in shown}, "a factor that nobody proved"
-        assert ("mfa" in amr) == (given["acr"] == ACR_TWO_FACTORS) == (len(set(amr) - {"mfa"}) > 1)
-        (devices,) = self.ground.query(
-            "SELECT count(*) FROM credentials WHERE user_id = ? AND factor = 'totp'", given["user_id"]
-        )
+        proofs = [each for success in began for each in self.proofs_before(success)]
+        methods, shown = set(amr) - QUALIFIERS, {METHOD[each.details["factor"]] for each in proofs}
+        assert methods <= shown, "a factor that nobody proved"
+        verified = self.check_passkeys(proofs) and "pop" in amr
+        assert ("user" in amr) == ("pop" in amr)
+        assert ("mfa" in amr) == (given["acr"] == ACR_TWO_FACTORS) == (len(methods) > 1 or verified)
+        assert amr != ["pop", "user"], "a passkey stood alone that had not verified its person"
+        enrolled = self.ground.query("SELECT factor FROM credentials WHERE user_id = ?", given["user_id"])
+        factors = {factor for (factor,) in enrolled}
+        second = "totp" in factors or factors >= {"passkey", "recovery"}
         strict = asked.parameters.get("acr_values") == ACR_TWO_FACTORS or "claims" in asked.parameters
         due = client["second_factor"] == "required" and client["second_factor_from"] is None
-        if devices[0] or strict or due:
+        if second or strict or due:
             assert "mfa" in amr, "one factor where two are needed"
-        assert "otp" in amr or not devices[0], "a mail stood in for a device"
-        self.check_mails([each for success in began for each in self.proofs_before(success)])
+        assert methods & {"otp", "pop"} or not second, "a mail stood in for a device"
+        self.check_mails(proofs)
         self.check_freshness(asked, datetime.fromisoformat(given["auth_time"]), now)
         assert not self.leaked(began[-1]), "a session by a password that others know"
         given_here = [each for each in self.events if each.event == "consent.given" and each.person == person]
         assert any(each.client_id == client["client_id"] for each in given_here), "nobody allowed it"
         self.reached.update(self.kinds(began[-1], amr))
+
+    def check_passkeys(self, proofs: list[Seen]) -> bool:
+        """Each answer came from its person's device and counted once; whether one of them had verified the person."""
+        by_passkey = {each.request: each for each in proofs if each.details["factor"] == "passkey"}
+        sent = {self.sent[request]: each for request, each in by_passkey.items() if self.sent.get(request)}
+        assert bool(sent) == bool(by_passkey), "a passkey that was never used"
+        for answer, proof in sent.items():
+            assert self.answers[answer][0] == proof.person, "a passkey of another person"
+            assert self.counted.setdefault(answer, proof.request) == proof.request, "an answer that counted twice"
+        return any(self.answers[answer][1] for answer in sent)
 
     def check_mails(self, proofs: list[Seen]) -> None:
         """A code was mailed to this person in the sign-in, and the browser, in which it was right."""
@@ -380,6 +438,7 @@ class SignIns(RuleBasedStateMachine):
         events = {each.event for each in self.events if each.attempt == success.attempt}
         yield "two factors" if "mfa" in amr else "one factor"
         yield from (f"mail and {'more' if 'mfa' in amr else 'nothing'}" for each in amr if each == "mca")
+        yield from (f"passkey and {'nothing' if len(amr) == 3 else 'more'}" for each in amr if each == "pop")
         yield from (name for name in ("password.replaced", "factor.enrolled", "factor.put_off") if name in events)
 
 
@@ -405,22 +464,24 @@ def laid(folder: Path, email_codes: str) -> Iterator[Ground]:
         policies: list[tuple[str, ...]] = [(), ("--second-factor", "required")]
         policies.append(("--second-factor", "required", "--second-factor-from", "2999-01-01"))
         clients = [provider.create_client(*policy) for policy in policies]
-        for person in (ANA, BEN):
+        for person in (ANA, BEN, PIA):
             provider.create_user(person)
         leaked = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(LEAKED)
         provider.cli("user", "create", LEAH, "--password-hash-stdin", stdin=leaked)
-        give_a_device(provider)
+        passkeys = give_devices(provider)
         clock = Clock()
         sealer = Sealer([(provider.folder / "data" / "secrets" / "secret_key").read_text().strip()])
         app = create_app(load(provider.environment), clock=clock, mailer=NoServer())
         with TestClient(app, base_url=ISSUER) as http:
             http.follow_redirects = False
-            ground = Ground(http, clock, provider.folder / "data" / "idp.db", clients, sealer)
+            ground = Ground(http, clock, provider.folder / "data" / "idp.db", clients, sealer, passkeys)
             ground.start = ground.query("SELECT * FROM credentials")
             yield ground
 
 
-def give_a_device(provider: Provider) -> None:
+def give_devices(provider: Provider) -> dict[str, Device]:
+    passkey = Device(ISSUER)
+    given(provider, passkey, PIA)
     ana = provider.cli("user", "show", ANA)["sub"]
 
     async def work(services: Services) -> None:
@@ -431,6 +492,7 @@ def give_a_device(provider: Provider) -> None:
             await credentials.add(transaction, services.sealer, ana, recovery.NAME, recovery.data(CODES), now)
 
     with_services(provider, work)
+    return {PIA: passkey}
 
 
 @pytest.mark.slow
@@ -458,5 +520,5 @@ def test_mf_02_mf_03_in_whatever_order_steps_are_posted_a_code_takes_all_that_it
                 suppress_health_check=list(HealthCheck),
             ),
         )
-    wanted = {"one factor", "two factors", "password.replaced", *ways}
+    wanted = {"one factor", "two factors", "password.replaced", "passkey and nothing", "passkey and more", *ways}
     assert wanted <= SignIns.reached.keys(), "the fuzzer got nowhere"

@@ -53,7 +53,7 @@ def state_of(provider: Provider) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def walked_away(provider: Provider, minutes: int = 6) -> None:
-    """As if whatever was proved in the attempts that are open had been proved so long ago, and nothing changed since."""
+    """As if whatever was proved in the attempts that are open had been proved so long ago; nothing changed since."""
     past = timedelta(minutes=minutes)
     for attempt_id, stored in query(provider, "SELECT id, proofs FROM attempts WHERE proofs IS NOT NULL"):
         proofs = [
