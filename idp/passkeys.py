@@ -65,14 +65,17 @@ class Ceremony:
 
 @dataclass(frozen=True)
 class Use:
-    """A passkey that was used: whose it is, what is stored of it and what is to be, and what that proves."""
+    """A passkey that was used: whose it is, what is stored of it and what is to be, and what that proves.
+
+    `is_elsewhere`: it is on another device than the browser, such as a phone.
+    """
 
     person: Person
     stored: StoredFactor
     data: dict[str, Any]
     methods: tuple[str, ...]
     user_verified: bool
-    cross_platform: bool
+    is_elsewhere: bool
 
 
 def use(subject: str, browser: str, person: str = "") -> Ceremony:
@@ -130,11 +133,17 @@ async def used(services: Services, ceremony: Ceremony, sent: str) -> Use:
     if ceremony.person not in ("", person.id):
         raise Failed(Why.REFUSED, "the passkey is of another person than who is signing in", person)
     methods = passkey.methods_of(done.data, user_verified=done.user_verified)
-    return Use(person, stored, done.data, methods, done.user_verified, verification.is_cross_platform(answer))
+    elsewhere = verification.is_cross_platform(answer) and passkey.is_on_a_phone_or_computer(stored.data)
+    return Use(person, stored, done.data, methods, done.user_verified, elsewhere)
 
 
-async def made(services: Services, ceremony: Ceremony, sent: str, *, presence: bool = True) -> dict[str, Any]:
-    """Judges an answer to `creation_options`: the data of the new passkey, for `add`. Raises Failed."""
+async def made(
+    services: Services, ceremony: Ceremony, sent: str, *, presence: bool = True, platform: str = ""
+) -> dict[str, Any]:
+    """Judges an answer to `creation_options`: the data of the new passkey, for `add`. Raises Failed.
+
+    `platform` is where the browser runs, for the passkey's name.
+    """
     now = services.clock()
     try:
         answer = verification.read(sent)
@@ -144,9 +153,10 @@ async def made(services: Services, ceremony: Ceremony, sent: str, *, presence: b
             raise Failed(Why.STALE, "the person's first passkey was made, or their last one removed, meanwhile")
         handle = _user_handle(services, answer.challenge, known)
         expected = _expected(services.settings, answer.challenge)
-        return verification.registered(answer, expected, handle, now, presence=presence)
+        data = verification.registered(answer, expected, handle, now, presence=presence)
     except Refused as error:
         raise Failed(Why.REFUSED, str(error)) from None
+    return data | {"name": passkey.name_of(data["aaguid"], platform, now)}
 
 
 async def add(transaction: Transaction, services: Services, ceremony: Ceremony, data: dict[str, Any]) -> bool:

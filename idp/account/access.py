@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -43,17 +44,19 @@ class Asking:
             "account": {"name": self.session.name, "email": self.session.email},
             "csrf": sessions.form_token(self.services, self.session),
             "security": own.SECURITY,
-            "told": self._told(),
+            "told": self.told,
         }
         return page(self.request, template, {**common, **context})
 
-    def tell(self, page: str, kind: str, text: str, **query: str) -> Response:
+    def tell(self, page: str, kind: str, text: str, gone: str = "", **query: str) -> Response:
         """To the page, which says it: sealed for this session, so that nobody else puts words there."""
-        told = quick_json.encode({"kind": kind, "text": text})
+        told = quick_json.encode({"kind": kind, "text": text, "gone": gone})
         sealed = to_text(self.services.sealer.seal(told, _TOLD, self.session.sid))
         return RedirectResponse(f"{page}?{urlencode({**query, _TOLD: sealed})}", 303)
 
-    def _told(self) -> dict[str, str] | None:
+    @cached_property
+    def told(self) -> dict[str, str] | None:
+        """What the post before had to say."""
         try:
             sealed = from_text(self.request.query_params.get(_TOLD, ""))
             told: dict[str, str] = quick_json.decode(self.services.sealer.unseal(sealed, _TOLD, self.session.sid))

@@ -14,8 +14,7 @@ from idp.factors.proofs import DEVICES
 from idp.passkeys import Ceremony, Failed
 from idp.protocol.params import Params
 from idp.store import credentials
-from idp.store.db import Transaction
-from idp.web import cookies, own
+from idp.web import cookies, own, user_agents
 from idp.web.refusals import refused_answer
 
 MOST = 20
@@ -38,7 +37,8 @@ async def add(asking: Asking, form: Params) -> Response:
     services = asking.services
     try:
         ceremony = (await _ceremony(asking))[0]
-        data = await passkeys.made(services, ceremony, form.get("credential") or "")
+        platform = user_agents.platform(asking.request)
+        data = await passkeys.made(services, ceremony, form.get("credential") or "", platform=platform)
     except Failed as failed:
         refused_answer(asking.request, "passkey_refused", "The passkey was not saved.", failed.reason)
         return asking.tell(own.PASSKEY, WRONG, _NOT_MADE)
@@ -77,7 +77,10 @@ async def remove(asking: Asking, _: Params) -> Response:
         if await authenticators.is_needed(asking, transaction):
             return asking.tell(own.SECURITY, WRONG, authenticators.LAST)
         passkey_id = asking.request.path_params["passkey"]
-        if not await _another_way_in(asking, transaction, passkey_id):
+        known = await passkeys.of_person(transaction, services, user_id)
+        others = [each.data for each in known if each.id != passkey_id]
+        has_password = password.NAME in await credentials.enrolled(transaction, user_id)
+        if not has_password and not any(map(rules.stands_alone, others)):
             return asking.tell(own.SECURITY, WRONG, _ONLY)
         if not await credentials.remove(transaction, user_id, rules.NAME, passkey_id):
             return to(own.SECURITY)  # in another tab, or never theirs
@@ -85,17 +88,8 @@ async def remove(asking: Asking, _: Params) -> Response:
         if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
             await credentials.remove(transaction, user_id, recovery.NAME)
         await changes.end_elsewhere(transaction, asking, "passkey removed")
-    return changes.done(
-        asking, "The passkey was removed. It opens nothing any more, and all your other sessions ended."
-    )
-
-
-async def _another_way_in(asking: Asking, transaction: Transaction, passkey_id: str) -> bool:
-    """Whether the person can sign in without this passkey."""
-    if password.NAME in await credentials.enrolled(transaction, asking.session.user_id):
-        return True
-    found = await passkeys.of_person(transaction, asking.services, asking.session.user_id)
-    return any(rules.stands_alone(each.data) for each in found if each.id != passkey_id)
+    told = "The passkey was removed. It opens nothing any more, and all your other sessions ended."
+    return changes.done(asking, told, gone=known[0].data["user_handle"])
 
 
 async def _ceremony(asking: Asking) -> tuple[Ceremony, list[dict[str, object]]]:

@@ -51,11 +51,12 @@ async def overview(asking: Asking) -> Response:
 
 def _signals(asking: Asking, keys: list[dict[str, Any]]) -> str | None:
     """What the browser is told of the person's passkeys, so that it offers no others and calls them by their name."""
-    if not keys:
+    handle = keys[0]["user_handle"] if keys else (asking.told or {}).get("gone")
+    if not handle:
         return None
     told = {
         "rpId": passkeys.rp_id(asking.services.settings),
-        "userId": keys[0]["user_handle"],
+        "userId": handle,
         "allAcceptedCredentialIds": [key["credential_id"] for key in keys],
         "name": asking.session.email,
         "displayName": asking.session.name,

@@ -12,7 +12,8 @@ CODE_BYTES = 10  # 80 bits, so that a fast hash is enough
 # Crockford's base 32: nothing in it can be misread, and what is misread all the same is put right.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"})
-_TYPED = re.compile(r"[0-9A-Za-z \-]{1,64}")
+_BETWEEN = " \\-\u2010\u2011\u2012\u2013\u2014\u2212"  # whatever looks like what is printed between the groups
+_TYPED = re.compile(f"[0-9A-Za-z{_BETWEEN}]{{1,64}}")
 
 
 def code(random: bytes) -> str:
@@ -43,5 +44,5 @@ def verify(stored: dict[str, Any], typed: str) -> dict[str, Any] | None:
 
 
 def _hash(typed: str) -> str:
-    letters = re.sub(r"[ \-]", "", typed).upper().translate(_MISREAD)
+    letters = re.sub(f"[{_BETWEEN}]", "", typed).upper().translate(_MISREAD)
     return hashlib.sha256(letters.encode()).hexdigest()

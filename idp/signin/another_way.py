@@ -17,10 +17,12 @@ class Way:
     last_used: float
 
 
-def listed(has: Mapping[str, Sequence[dict[str, Any]]], *, locked: bool, by_mail: bool) -> list[Way]:
+def listed(
+    has: Mapping[str, Sequence[dict[str, Any]]], *, locked: bool, by_mail: bool, passkey_first: bool
+) -> list[Way]:
     """Those that a person has, by the data of their factors. Codes for a lost device come last.
 
-    `locked`: codes of an app are not looked at. `by_mail`: they have no better one.
+    `locked`: codes of an app are not looked at. `by_mail`: they have no better one. `passkey_first`: whatever was last.
     """
     passkeys, devices, codes = has[passkey.NAME], has[totp.NAME], has[recovery.NAME]
     ways = []
@@ -30,7 +32,7 @@ def listed(has: Mapping[str, Sequence[dict[str, Any]]], *, locked: bool, by_mail
     if devices:
         used = -1.0 if locked else max(data["last_step"] for data in devices) * float(totp.STEP_SECONDS)
         ways.append(Way(totp.NAME, "Use a code of your authenticator app", "code", used))
-    ways.sort(key=lambda way: -way.last_used)
+    ways.sort(key=lambda way: (passkey_first and way.name != passkey.NAME, -way.last_used))
     if by_mail:
         ways.append(Way(message.NAME, "Use a code by e-mail", "email-code", 0.0))
     if any(recovery.remaining(data) for data in codes):

@@ -18,7 +18,7 @@ from idp.outside.mail import Mail
 from idp.protocol.params import Params
 from idp.services import Services, services_of
 from idp.signin import interaction as dispatcher
-from idp.signin import loading, proving, working
+from idp.signin import loading, offering, proving, working
 from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
 from idp.store import email_codes, handles, users
@@ -108,7 +108,7 @@ async def code(interaction: Interaction, form: Params) -> Response:
         tried = await throttle.tries(services.database, guess)
         if left := tried.left(services.clock()):
             return throttle.refused(interaction.request, left, interaction.url)
-        return await _judge(interaction, recipient, guess, tried, form.get("code") or "")
+        return await _judge(offering.begun(interaction, form), recipient, guess, tried, form.get("code") or "")
 
 
 async def _judge(interaction: Interaction, recipient: _Recipient, guess: Guess, tried: Tries, typed: str) -> Response:

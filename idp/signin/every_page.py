@@ -22,6 +22,7 @@ def common(interaction: Interaction, step: Step) -> dict[str, object]:
         "action": f"{interaction.url}/{step}",
         "switch_action": f"{interaction.url}/switch",
         "step": step.value,
+        "fixed": False,
         "work": working.asked(interaction),
         "captcha": working.widget(interaction) if step in _GUESSED_AT else None,
     }

@@ -30,7 +30,8 @@ async def factor_page(interaction: Interaction) -> Response:
     }
     by_mail, error = await interaction.second_by_mail(services.database), _fault(interaction)
     locked = await codes_are_locked(interaction, user_id, message.NAME if by_mail else totp.NAME)
-    ways = another_way.listed(has, locked=locked, by_mail=by_mail)
+    steps_up = interaction.session is not None
+    ways = another_way.listed(has, locked=locked, by_mail=by_mail, passkey_first=steps_up)
     email = await email_of(interaction)
     context = common(interaction, Step.FACTOR) | {
         "username": email,
@@ -43,7 +44,8 @@ async def factor_page(interaction: Interaction) -> Response:
         "remaining": sum(recovery.remaining(data) for data in has[recovery.NAME]),
         "passkey": await _passkey_of_person(interaction, ways, has[passkey.NAME]),
         "mail": by_email.context(interaction, email) if by_mail else None,
-        "reason": confirming(interaction) if interaction.session is not None else None,
+        "reason": confirming(interaction) if steps_up else None,
+        "fixed": steps_up,
         "error": error,
     }
     return step_page(interaction, "factor", context)
@@ -54,8 +56,8 @@ async def _passkey_of_person(
 ) -> dict[str, Any] | None:
     if not has:
         return None
-    context = await with_passkey.context(interaction, Step.FACTOR)
-    return context | {"first": ways[0].name == passkey.NAME, "names": [data["name"] for data in has]}
+    context = await with_passkey.context(interaction, Step.FACTOR, first=ways[0].name == passkey.NAME)
+    return context | {"names": [data["name"] for data in has]}
 
 
 def _fault(interaction: Interaction) -> dict[str, str] | None:

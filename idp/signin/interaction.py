@@ -7,7 +7,7 @@ from functools import cached_property
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp.factors import message, passkey
+from idp.factors import message
 from idp.factors import proofs as evidence
 from idp.factors.proofs import MULTIPLE, SECOND
 from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
@@ -39,7 +39,8 @@ class Interaction:
 
     `signed_in` are the sessions of this browser, and `session` the one of them that it is about. `put_off`: the person
     would rather set up a second factor another time. `offers_passkey`: the browser can make a passkey, and its person
-    was not asked lately whether they want one. `enrolled` is what they have set up, where this transaction knows it.
+    came without one of this device and was not asked lately whether they want one. `enrolled` is what they have set
+    up, where this transaction knows it.
     """
 
     request: Request
@@ -109,7 +110,7 @@ class Interaction:
             two_factors=two_factors,
             has_second=not two_factors and await self._has_second(connection),
             leaked=any(proof.leaked for proof in self.attempt.proofs),
-            offered=self.offers_passkey and self._began_with_password,
+            offered=self.offers_passkey and self._began_here,
             allowed=allowed,
             consented_by=self.attempt.consented_by,
         )
@@ -147,13 +148,12 @@ class Interaction:
         return MULTIPLE in evidence.amr(self.attempt.proofs)
 
     @property
-    def _began_with_password(self) -> bool:
-        """Whether the session began in this attempt, not long ago, and with no passkey."""
+    def _began_here(self) -> bool:
+        """Whether the session began in this attempt, and not long ago."""
         if self.session is None:
             return False
-        proof = self.session.authentication
         since = max(time_of(self.attempt.id), self.services.clock() - self.services.settings.fresh_proof)
-        return proof.auth_time >= since and passkey.PRESENCE not in proof.amr
+        return self.session.authentication.auth_time >= since
 
     async def _has_second(self, connection: Connection) -> bool:
         if self.proving is None:

@@ -18,6 +18,7 @@ from idp.signin.steps import Step
 from idp.store import users
 from idp.store.db import Transaction
 from idp.store.users import Person
+from idp.web import user_agents
 from idp.web.refusals import refused_answer
 
 NOT_MADE = "passkey_not_made"  # a fault
@@ -48,14 +49,19 @@ async def new_passkey(interaction: Interaction, form: Params) -> Response:
     try:
         ceremony, _ = await _ceremony(interaction, step)
         # What a browser makes by itself after a password was entered, it makes without anybody touching the device.
-        data = await passkeys.made(services, ceremony, sent, presence=step is Step.ENROL)
+        platform = user_agents.platform(interaction.request)
+        data = await passkeys.made(services, ceremony, sent, presence=step is Step.ENROL, platform=platform)
         return await (_as_second if step is Step.ENROL else _as_offered)(interaction, ceremony, data)
     except Failed as failed:
-        return await _refuse(interaction, failed)
+        return await _refuse(interaction, failed, is_told=form.get("silent") is None)
 
 
 async def _as_second(interaction: Interaction, ceremony: Ceremony, data: dict[str, Any]) -> Response:
-    services, now = interaction.services, interaction.services.clock()
+    services, now, interaction = (
+        interaction.services,
+        interaction.services.clock(),
+        replace(interaction, offers_passkey=False),
+    )
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, ceremony.person)
         if person is None or await second.has_one(transaction, person):
@@ -88,9 +94,10 @@ async def _add(transaction: Transaction, interaction: Interaction, ceremony: Cer
         raise Failed(Why.STALE, "somebody has this passkey already, or another one was made at the same moment")
 
 
-async def _refuse(interaction: Interaction, failed: Failed) -> Response:
+async def _refuse(interaction: Interaction, failed: Failed, *, is_told: bool) -> Response:
+    """Not told where the browser made it by itself: nobody has asked for it yet."""
     refused_answer(interaction.request, "passkey_refused", "The passkey was not saved.", failed.reason)
-    attempt = replace(interaction.attempt, fault=NOT_MADE)
+    attempt = replace(interaction.attempt, fault=NOT_MADE if is_told else None)
     async with interaction.services.database.transaction() as transaction:
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
     return dispatcher.proceed(interaction, code)

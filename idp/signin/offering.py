@@ -1,4 +1,4 @@
-"""Offering a passkey to who came with a password: once in thirty days on a device, by a cookie that names nobody."""
+"""Offering a passkey to who came without one of this device: once in thirty days, by a cookie that names nobody."""
 
 import hmac
 from dataclasses import replace
@@ -15,22 +15,36 @@ from idp.web import cookies
 EVERY = timedelta(days=30)
 ABLE = "can"  # what the script says where the browser can make a passkey
 _ANSWERED = "answered"
+_LATER = "~"  # before the mark of a sign-in that lacks a second step yet
 
 
 def begun(interaction: Interaction, form: Params) -> Interaction:
-    """To be offered one, if the password is right: where that is possible, and was not done lately."""
+    """To be offered one, if what was sent is right: where that is possible, and was not done lately."""
     able = form.get("passkeys") == ABLE
-    return replace(interaction, offers_passkey=able and _cookie(interaction) is None)
+    lately = _cookie(interaction)
+    return replace(interaction, offers_passkey=able and (lately is None or lately.startswith(_LATER)))
 
 
 def is_shown(interaction: Interaction) -> bool:
-    """Whether the page of this attempt is the one that offers it, and was not answered yet."""
-    return hmac.compare_digest(_cookie(interaction) or "", _mark(interaction))
+    """Whether this attempt is the one that offers it, and the offer was not answered yet."""
+    return hmac.compare_digest((_cookie(interaction) or "").removeprefix(_LATER), _mark(interaction))
 
 
 def show(response: Response, interaction: Interaction) -> None:
     """In this attempt, and in no other one for a while, whether it is answered or not."""
     _write(response, interaction, _mark(interaction))
+
+
+def put_off(response: Response, interaction: Interaction) -> None:
+    """Until its person is signed in: who never is was offered nothing."""
+    lifetime = interaction.services.settings.attempt_lifetime
+    cookies.write(response, interaction.services.settings, cookies.OFFERED, _LATER + _mark(interaction), lifetime)
+
+
+def drop(response: Response, interaction: Interaction) -> None:
+    """Their second step was a passkey of this device."""
+    if is_shown(interaction):
+        _write(response, interaction, _ANSWERED)
 
 
 def answered(response: Response, interaction: Interaction) -> Response:

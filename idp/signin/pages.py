@@ -7,10 +7,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from idp import audit, new_passwords
 from idp.audit import Event
-from idp.factors import totp
+from idp.factors import passkey, totp
 from idp.factors.password import MAX_LENGTH
 from idp.protocol import scopes
-from idp.protocol.authorize import CONSENT
+from idp.protocol.authorize import CONSENT, LOGIN
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
 from idp.settings import REQUIRED
@@ -24,7 +24,7 @@ from idp.signin.loading import DENIED, typed_name
 from idp.signin.proving import OTHER_PERSON, TOOK_LONG
 from idp.signin.second import TOO_MANY, WRONG_CODE, email_of, setup
 from idp.signin.steps import Step
-from idp.store import attempts, consents, sessions
+from idp.store import attempts, consents, credentials, sessions
 from idp.store.attempts import Attempt
 from idp.store.db import Transaction
 from idp.web import answers, devices, problems, qr
@@ -227,7 +227,7 @@ async def _identify_page(interaction: Interaction) -> Response:
         if other
         else None,
         "error": _NAME_FAULTS.get(interaction.attempt.fault or "") or with_passkey.fault_of(interaction),
-        "passkey": await with_passkey.context(interaction, Step.IDENTIFY),
+        "passkey": await with_passkey.context(interaction, Step.IDENTIFY, first=_by_passkey_last(interaction)),
     }
     return step_page(interaction, "identify", context)
 
@@ -236,7 +236,10 @@ async def _password_page(interaction: Interaction) -> Response:
     username = interaction.attempt.username
     known = await remembered.find(interaction.request, interaction.services, interaction.browser)
     returning = known is not None and known.email == username
-    again = interaction.session is not None and interaction.session.email == username
+    session = interaction.session
+    again = session is not None and session.email == username
+    enrolled = await credentials.enrolled(interaction.services.database, session.user_id) if session and again else ()
+    by_mail = interaction.services.settings.mail_signs_in
     context = common(interaction, Step.PASSWORD) | _first_step(interaction)
     context |= {
         "username": username,
@@ -245,11 +248,19 @@ async def _password_page(interaction: Interaction) -> Response:
         "error": _PASSWORD_FAULTS.get(interaction.attempt.fault or "")
         or by_email.told(interaction)
         or with_passkey.fault_of(interaction),
-        "email_action": f"{interaction.url}/send-code" if interaction.services.settings.mail_signs_in else None,
-        "passkey": await with_passkey.context(interaction, Step.PASSWORD),
+        "email_action": f"{interaction.url}/send-code" if by_mail else None,
+        "email_first": by_mail and remembered.by_mail(interaction.request, interaction.services),
+        "passkey": await with_passkey.context(
+            interaction, Step.PASSWORD, first=passkey.NAME in enrolled or _by_passkey_last(interaction)
+        ),
         "reason": confirming(interaction) if again else None,
+        "fixed": again and LOGIN not in interaction.asked.prompt,
     }
     return step_page(interaction, "password", context)
+
+
+def _by_passkey_last(interaction: Interaction) -> bool:
+    return remembered.by_passkey(interaction.request, interaction.services)
 
 
 async def _email_page(interaction: Interaction) -> Response:

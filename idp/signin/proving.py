@@ -118,9 +118,12 @@ def answered(found: Proved) -> Response:
         note(interaction.request, user_id=session.user_id)
         browser_sessions.write(response, interaction.services, accounts.first(session, interaction.signed_in))
         remembered.remember(response, interaction.services, interaction.browser, session.user_id)
+        remembered.remember_method(response, interaction.services, session.authentication.amr)
         devices.remember(response, interaction.request, interaction.services, interaction.browser, session.user_id)
-        if interaction.offers_passkey:
-            offering.show(response, interaction)
+    if interaction.offers_passkey:
+        (offering.put_off if session is None else offering.show)(response, interaction)
+    elif session is not None:
+        offering.drop(response, interaction)
     return response
 
 

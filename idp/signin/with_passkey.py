@@ -13,7 +13,7 @@ from idp.factors.proofs import Proof
 from idp.passkeys import Ceremony, Failed, Use, Why
 from idp.protocol.params import Params
 from idp.signin import interaction as dispatcher
-from idp.signin import proving, second
+from idp.signin import offering, proving, second
 from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
 from idp.store import credentials, users
@@ -68,13 +68,13 @@ async def request_options(interaction: Interaction, step: Step) -> dict[str, Any
     return passkeys.request_options(services, ceremony, [each.data for each in known])
 
 
-async def context(interaction: Interaction, step: Step) -> dict[str, Any]:
-    """What a page with a button for a passkey is given."""
+async def context(interaction: Interaction, step: Step, *, first: bool = False) -> dict[str, Any]:
+    """What a page with a button for a passkey is given; `first`: it comes before everything else there."""
     return {
         "options": json.dumps(await request_options(interaction, step), separators=(",", ":")),
-        "autofill": step is Step.IDENTIFY,
+        "autofill": step in (Step.IDENTIFY, Step.PASSWORD),
         "unknown": _fault(interaction)[1],
-        "first": False,
+        "first": first,
     }
 
 
@@ -93,7 +93,8 @@ async def passkey(interaction: Interaction, form: Params) -> Response:
     try:
         used = await passkeys.used(interaction.services, ceremony, form.get("credential") or "")
         _check(interaction, step, used)
-        return await _accept(interaction, step, used)
+        offered = offering.begun(interaction, form) if used.is_elsewhere else replace(interaction, offers_passkey=False)
+        return await _accept(offered, step, used)
     except Failed as failed:
         return await _refuse(interaction, failed)
 

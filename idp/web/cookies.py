@@ -13,6 +13,7 @@ SESSION = "session"
 STRICT = "strict"  # a twin of the session that no other site's link or form brings
 ACCOUNT = "account"
 OFFERED = "offered"
+METHOD = "method"  # how somebody signed in here last; it names nobody
 DEVICE = "device"
 BROWSER_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
 _MAX_VALUE = 256

@@ -40,7 +40,7 @@ all("[data-copy]", (button) => {
   if (!navigator.clipboard) return;
   button.hidden = false;
   button.onclick = async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.replace(/\s/g, ""));
     button.nextElementSibling.textContent = "Copied";
   };
 });
@@ -49,7 +49,7 @@ all("[data-copy]", (button) => {
 all("[data-digits]", (field) => {
   let done = false;
   field.addEventListener("input", () => {
-    if (done || field.value.replace(/[ -]/g, "").length !== +field.dataset.digits) return;
+    if (done || !field.checkValidity() || field.value.replace(/[ -]/g, "").length !== +field.dataset.digits) return;
     done = true;
     field.form.requestSubmit();
   });

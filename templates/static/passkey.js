@@ -39,6 +39,7 @@ if (place && key?.parseRequestOptionsFromJSON) {
   const press = async () => {
     told.textContent = "";
     pressed = true;
+    if (place.elements.silent) place.elements.silent.disabled = true;
     try {
       await ask({});
     } catch (error) {
@@ -54,7 +55,7 @@ if (place && key?.parseRequestOptionsFromJSON) {
   const { unknown } = place.dataset;
   if (unknown) key.signalUnknownCredential?.({ rpId: options.rpId, credentialId: unknown })?.catch(() => {});
 
-  // With the password goes whether a passkey could be made here, so that it is offered to nobody in vain.
+  // With what is proved goes whether a passkey could be made here, so that it is offered to nobody in vain.
   const says = document.querySelectorAll("input[name=passkeys]");
   if (says.length) key.isUserVerifyingPlatformAuthenticatorAvailable().then((can) => {
     if (can) says.forEach((input) => { input.value = "can"; });
@@ -64,6 +65,7 @@ if (place && key?.parseRequestOptionsFromJSON) {
   const silently = async () => {
     if (!("silent" in place.dataset) || !(await key.getClientCapabilities?.())?.conditionalCreate || pressed) return;
     const timer = setTimeout(() => { if (!pressed) asked?.abort(); }, 3000);
+    place.elements.silent.disabled = false; // whatever comes of it, nobody has asked for it
     await ask({ mediation: "conditional" }).finally(() => clearTimeout(timer));
   };
 

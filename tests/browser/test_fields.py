@@ -31,7 +31,7 @@ def test_the_names_that_drivers_and_password_managers_know_stay(page: Page, app:
     assert page.evaluate(FORM) == [
         ["BUTTON", "", "", "submit", None],
         ["INPUT", "username", "username", "text", "username"],
-        ["INPUT", "password", "password", "password", "current-password"],
+        ["INPUT", "password", "password", "password", "current-password webauthn"],
         ["BUTTON", "", "", "button", None],
         ["BUTTON", "continue", "", "submit", None],
         ["BUTTON", "send-code", "", "submit", None],
@@ -283,3 +283,46 @@ def test_26_another_mail_can_be_asked_for_when_the_count_has_run_down(page: Page
     expect(again).to_be_enabled()
     expect(again).to_have_text("Send another mail")
     expect(page.locator("#send-again + [role=status]")).to_have_text("You can ask for another mail now.")
+
+
+CODE_FIELDS = {
+    "factor": "#code",
+    "enrol": "#code",
+    "mailed": "#email-code",
+}
+
+
+@pytest.mark.parametrize("name", CODE_FIELDS)
+def test_22_a_code_goes_into_one_field_that_phones_fill(windows: Windows, app: App, name: str) -> None:
+    context = windows.context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    PAGES[name](page, app)
+    field = page.locator(CODE_FIELDS[name])
+    wanted = {"inputmode": "numeric", "autocomplete": "one-time-code", "pattern": "[0-9 \\-]*"}
+    assert {name: field.get_attribute(name) for name in wanted} == wanted
+    assert page.locator("[autocomplete='one-time-code']").count() == 1
+    page.evaluate("navigator.clipboard.writeText('12 3')")
+    field.focus()
+    page.keyboard.press("Control+V")
+    assert field.input_value() == "12 3"
+
+
+def test_24_the_sixth_digit_sends_the_code_once_and_after_a_mistake_only_what_is_typed_anew(
+    page: Page, app: App
+) -> None:
+    PAGES["factor"](page, app)
+    posts: list[Request] = []
+    page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
+    page.locator("#code").press_sequentially("12345a")
+    page.wait_for_timeout(200)
+    assert posts == [], "a letter is no digit"
+    page.locator("#code").press("Backspace")
+    with page.expect_navigation():
+        page.locator("#code").press_sequentially("6")
+    assert len(posts) == 1
+    expect(page).to_have_title(re.compile("^Error: "))
+    page.wait_for_timeout(300)
+    assert len(posts) == 1, "the page of a mistake sends nothing by itself"
+    with page.expect_navigation():
+        page.locator("#code").press_sequentially("12 34-57")
+    assert len(posts) == 2

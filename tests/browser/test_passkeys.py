@@ -301,3 +301,62 @@ def test_36_it_is_not_offered_where_the_computer_has_nothing_to_keep_it_in(page:
     page.goto(app.url(prompt="login"))
     sign_in(page)
     expect(page.locator("h1")).not_to_have_text("Sign in faster next time")
+
+
+def test_32_the_browser_offers_a_passkey_at_the_password_too(page: Page, app: App, keys: Keys) -> None:
+    made(page, app)
+    keys.hand(there=False)
+    page.goto(app.url())
+    name_oneself(page)
+    expect(page.locator("#password")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    keys.hand(there=True)
+    page.reload()
+    arrived(page, app)
+
+
+def test_32_nothing_is_asked_for_on_load_where_the_browser_cannot_offer_it(page: Page, app: App, keys: Keys) -> None:
+    made(page, app)
+    page.add_init_script("""
+        window.asked = [];
+        PublicKeyCredential.isConditionalMediationAvailable = async () => false;
+        navigator.credentials.get = (options) => { asked.push(options.mediation); return new Promise(() => {}); };
+    """)
+    page.goto(app.url())
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("asked") == []
+    page.locator(BUTTON).click()
+    until_asked(page, 1)
+    assert page.evaluate("asked") == [None]
+
+
+def test_46_the_passkey_stands_first_where_it_was_used_last_and_moves_nothing(page: Page, app: App, keys: Keys) -> None:
+    made(page, app)
+    page.goto(app.url())
+    arrived(page, app)
+    with_hands_off(page, keys, app.url(prompt="login"))
+    button, field = page.locator(BUTTON), page.locator("#password")
+    assert button.bounding_box()["y"] < field.bounding_box()["y"]  # type: ignore[index]
+    shifts = page.evaluate("""() => new Promise((done) => {
+        new PerformanceObserver((list) => done(list.getEntries().map((each) => each.value)))
+          .observe({ type: "layout-shift", buffered: true });
+        setTimeout(() => done([]), 500);
+    })""")
+    assert sum(shifts) < 0.01
+    ask(page, keys)
+    arrived(page, app)
+
+
+def test_40_who_came_with_a_phone_is_offered_a_passkey_of_the_computer(page: Page, app: App, keys: Keys) -> None:
+    keys.session.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": keys.device})
+    phone = device_of(page, transport="hybrid")
+    page.add_init_script("PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable = async () => true")
+    made(page, app)
+    query(app.provider, "DELETE FROM consents")
+    page.goto(app.url())
+    press(page, BUTTON)
+    expect(page.locator("h1")).to_have_text("Sign in faster next time")
+    assert len(phone.credentials) == 1
+    press(page, "#later")
+    allow(page)
+    arrived(page, app)

@@ -35,7 +35,8 @@ def test_each_counts_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", [CODES[5].lower(), CODES[5].replace("-", ""), CODES[5].replace("-", " "), f" {CODES[5]} "]
+    "code",
+    [CODES[5].lower(), f" {CODES[5]} ", *(CODES[5].replace("-", between) for between in ("", " ", "\u2013", "\u2011"))],
 )
 def test_it_may_be_typed_in_any_case_with_or_without_dashes(code: str) -> None:
     assert recovery.verify(STORED, code) is not None

@@ -256,7 +256,7 @@ def test_mf_04_a_passkey_that_was_chosen_as_second_step_is_asked_for_after_every
         use(again, device)
         assert "code" in answer_of(page_of(again))
     lost = Browser(strict.issuer)
-    with_password(lost, billing)
+    with_password(lost, billing, able="")
     lost.submit(action="/factor", code="0000-0000-0000-0000")
     assert "The code is not right" in page_of(lost).text
     lost.submit(action="/factor", code=codes[3])

@@ -424,6 +424,19 @@ def test_the_way_that_was_used_last_is_offered_first_and_recovery_codes_last(
         return sorted(range(3), key=places.__getitem__)
 
     assert order() == [0, 1, 2]
+    assert "Try another way" in page_of(browser).text
+
+    async def long_ago(services: Services) -> None:
+        ((user_id,),) = query(provider, "SELECT id FROM users WHERE email = ?", EMAIL)
+        (stored,) = await credentials.of_person(services.database, services.sealer, user_id, "totp")
+        async with services.database.transaction() as transaction:
+            await credentials.replace(
+                transaction, services.sealer, stored, stored.data | {"last_step": 5}, services.clock()
+            )
+
+    with_services(provider, long_ago)
+    browser.open(path_of(browser))
+    assert order() == [1, 0, 2]
     query(provider, "DELETE FROM credentials WHERE lookup = 'totp:test'")
     query(provider, "DELETE FROM credentials WHERE lookup = 'recovery:test'")
 

@@ -13,8 +13,10 @@ from starlette.testclient import TestClient
 from idp.app import create_app
 from idp.outside.captcha import SiteVerify
 from idp.settings import load
+from tests.authenticators import Device
 from tests.provider import EMAIL, PASSWORD, Browser, Provider, authorize_url, installed, pkce
 from tests.riddles import RIGHT, Riddles, asking
+from tests.signin.passkeys import given, use
 from tests.signin.reading import heading_of, page_of, path_of, query, step_of
 
 pytestmark = pytest.mark.slow
@@ -163,3 +165,14 @@ def test_nor_does_a_link_of_another_sign_in(installation: Provider, browser: Bro
     browser.submit(action="/identify", username=EMAIL)
     page = browser.open(path_of(browser) + "?" + link.partition("?")[2])
     assert riddles.url not in page.text
+
+
+def test_20_a_passkey_needs_no_riddle(installation: Provider, browser: Browser, riddles: Riddles) -> None:
+    device = Device(ISSUER)
+    given(installation, device)
+    use_up(installation, browser, 2.5)
+    browser.open(way_back(browser.submit(action="/password", password=PASSWORD)))
+    assert "data-sitekey" in page_of(browser).text
+    use(browser, device)
+    assert step_of(browser) == "consent"
+    assert riddles.asked == []

@@ -245,12 +245,12 @@ def test_ot_03_after_some_wrong_codes_the_password_is_asked_for_again(strict: Pr
 def test_a_recovery_code_stands_in_for_a_lost_device_once(strict: Provider, billing: App) -> None:
     _, codes = enrolled(strict, billing)
     browser = challenged(strict, billing)
-    assert "You have 10 left" in page_of(browser).text
+    assert "You have 10. Each works once: after this one 9 will be left." in page_of(browser).text
     typed = codes[3].lower().replace("-", " ").replace("0", "o").replace("1", "l")
     browser.submit(action="/factor", method="recovery", code=typed)
     assert "code" in allowed(browser)
     again = challenged(strict, billing)
-    assert "You have 9 left" in page_of(again).text
+    assert "You have 9. Each works once: after this one 8 will be left." in page_of(again).text
     again.submit(action="/factor", method="recovery", code=codes[3])
     assert step_of(again) == "factor"
 

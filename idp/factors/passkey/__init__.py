@@ -74,9 +74,14 @@ def user_handle_of(known: Sequence[dict[str, Any]]) -> bytes | None:
     return bytes_of(known[0]["user_handle"]) if known else None
 
 
-def name_of(aaguid: str, now: datetime) -> str:
-    """What a new passkey is called until its person calls it something else."""
-    return f"{MAKERS.get(aaguid, 'Passkey')}, {now:%b %Y}"
+def name_of(aaguid: str, platform: str, now: datetime) -> str:
+    """What a new passkey is called until its person says otherwise: who keeps it, or else where it was made."""
+    return f"{MAKERS.get(aaguid) or (f'Passkey on {platform}' if platform else 'Passkey')}, {now:%b %Y}"
+
+
+def is_on_a_phone_or_computer(data: dict[str, Any]) -> bool:
+    """And on no security key, which goes from one device to the next."""
+    return not data["transports"] or not {"internal", "hybrid"}.isdisjoint(data["transports"])
 
 
 def stands_alone(data: dict[str, Any]) -> bool:

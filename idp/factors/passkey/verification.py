@@ -13,7 +13,7 @@ from typing import Any
 
 from idp import strict_json
 from idp.factors import passkey
-from idp.factors.passkey import ALGORITHMS, MAX_CREDENTIAL_ID, TRANSPORTS, bytes_of, text_of
+from idp.factors.passkey import ALGORITHMS, MAX_CREDENTIAL_ID, TRANSPORTS, bytes_of, cbor, text_of
 
 CREATE, GET = "webauthn.create", "webauthn.get"
 MAX_ANSWER = 16 * 1024  # an RSA key, a long id and every extension fit
@@ -105,7 +105,6 @@ def registered(
         "discoverable": _discoverable(answer.sent),
         "verifies": found.user_verified,
         "user_handle": text_of(user_handle),
-        "name": passkey.name_of(found.aaguid, now),
         "last_used": now.isoformat(),
     }
 
@@ -157,10 +156,12 @@ def _check_user_handle(answer: Answer, data: dict[str, Any], *, identified: bool
 
 def _verify_creation(answer: Answer, expected: Expected, *, presence: bool) -> Any:  # what the library found
     from webauthn import verify_registration_response
-    from webauthn.helpers import parse_attestation_object
+    from webauthn.helpers import parse_cbor
 
     with _anything_is_a_refusal(expected):
-        _check_attestation(parse_attestation_object(bytes_of(_text(answer.response, "attestationObject"))))
+        sent = bytes_of(_text(answer.response, "attestationObject"))
+        cbor.check_item(sent)
+        _check_attestation(parse_cbor(sent))
         return verify_registration_response(
             credential=_for_library(answer, "attestationObject"),
             expected_challenge=expected.challenge,
@@ -171,10 +172,13 @@ def _verify_creation(answer: Answer, expected: Expected, *, presence: bool) -> A
         )
 
 
-def _check_attestation(attestation: Any) -> None:  # the library's
+def _check_attestation(sent: Any) -> None:  # CBOR
     """None, or by the key itself, which browsers let through: no other one was asked for, nor is it looked at."""
-    if attestation.fmt not in ("none", "packed") or attestation.att_stmt.x5c is not None:
+    statement = sent["attStmt"]
+    by_itself = sent["fmt"] == "packed" and isinstance(statement, dict) and "x5c" not in statement
+    if not by_itself and (sent["fmt"], statement) != ("none", {}):
         raise Refused("the answer has an attestation, which was not asked for")
+    cbor.check_authenticator_data(sent["authData"])
 
 
 def _verify_use(answer: Answer, data: dict[str, Any], expected: Expected) -> Any:  # what the library found
@@ -184,6 +188,7 @@ def _verify_use(answer: Answer, data: dict[str, Any], expected: Expected) -> Any
     if text_of(answer.credential_id) != data["credential_id"]:
         raise Refused("the answer is of another passkey")
     with _anything_is_a_refusal(expected):
+        cbor.check_authenticator_data(bytes_of(_text(answer.response, "authenticatorData")))
         return verify_authentication_response(
             credential=_for_library(answer, "authenticatorData", "signature"),
             expected_challenge=expected.challenge,
@@ -221,7 +226,7 @@ def _anything_is_a_refusal(expected: Expected) -> Iterator[None]:
     except Refused:
         raise
     except Exception as error:  # noqa: BLE001  # see above
-        raise Refused(f"{_told(error)} (RP ID {expected.rp_id})") from None
+        raise Refused(f"{_told(error)} (RP ID {expected.rp_id}, asked for by {expected.origin})") from None
 
 
 def _for_library(answer: Answer, *members: str) -> dict[str, Any]:
