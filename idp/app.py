@@ -29,7 +29,7 @@ from idp.quotas import Quotas
 from idp.secret_keys import secret_keys
 from idp.services import Clock, Services, system_clock
 from idp.settings import Settings, SettingsError
-from idp.store import instance, open_database
+from idp.store import audit_chain, instance, open_database
 from idp.store.prune import prune
 from idp.store.seal import Sealer
 from idp.store.volatile import volatile_of
@@ -42,6 +42,7 @@ from idp.web.refusals import Refusals
 
 log = structlog.get_logger("idp.app")
 
+SEAL_EVERY = timedelta(seconds=30)
 _BY_STATUS = {404: problems.NOT_FOUND, 405: problems.METHOD_NOT_ALLOWED, 413: problems.TOO_LARGE}
 
 
@@ -222,11 +223,17 @@ async def _chores(services: Services) -> None:
     async def remove_expired() -> None:
         await prune(services.database, services.clock())
 
+    async def seal_audit() -> None:
+        while sealed := await audit_chain.seal_next(services.database, services.sealer, services.clock()):
+            about = {"until": sealed.until, "rows": sealed.rows, "digest": sealed.digest}
+            log.info("audit_sealed", number=sealed.number, **about)
+
     async def deliver() -> None:
         await deliver_due(services)
 
     async with asyncio.TaskGroup() as chores:
         chores.create_task(_every(timedelta(seconds=1), deliver))
+        chores.create_task(_every(SEAL_EVERY, seal_audit))
         chores.create_task(_every(timedelta(seconds=1), services.database.maintain))
         chores.create_task(_every(RELOAD_EVERY - timedelta(seconds=1), reload))
         chores.create_task(_every(services.settings.prune_interval, remove_expired))

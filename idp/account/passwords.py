@@ -64,6 +64,8 @@ async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Re
         if left := max(tried.left(asking.now), await throttle.address_left(guess)):
             return throttle.refused(request, left, asking.page)
         if await services.hashing.verify(str(stored.data["hash"]), typed, guess.network):
+            async with services.database.transaction() as transaction:
+                await throttle.succeeded(transaction, tried)
             return None
         async with services.database.transaction() as transaction:
             await throttle.failed(transaction, guess, tried)

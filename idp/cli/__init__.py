@@ -3,6 +3,7 @@
 import click
 
 from idp import VERSION
+from idp.cli.audit import audit
 from idp.cli.clients import client
 from idp.cli.config import config
 from idp.cli.dev import dev
@@ -32,5 +33,5 @@ def main() -> None:
     """An OAuth 2.1 and OpenID Connect identity provider."""
 
 
-for command in (serve, dev, migrate, user, client, revoke, explain, key, mail, prune, config):
+for command in (serve, dev, migrate, user, client, revoke, explain, audit, key, mail, prune, config):
     main.add_command(command)

@@ -1,15 +1,12 @@
 """Every table."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, Index, Integer, LargeBinary, String, Table, Text, text
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 from sqlmodel import Field, SQLModel
 
-from idp import quick_json
+from idp.store.columns import json_column, only_where, sealed_column, time_column
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -20,93 +17,14 @@ NAMING = {
 SQLModel.metadata.naming_convention = NAMING
 
 
-class UtcTime(TypeDecorator[datetime]):
-    """An aware time in UTC: timestamptz on PostgreSQL, text that sorts on SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(String(27) if dialect.name == "sqlite" else DateTime(timezone=True))
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
-        return _as_text if dialect.name == "sqlite" else _aware
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
-        return _from_text if dialect.name == "sqlite" else _in_utc
-
-
-def _aware(value: datetime | None) -> datetime | None:
-    if value is not None and value.tzinfo is None:
-        message = "a time without a zone"
-        raise ValueError(message)
-    return value
-
-
-@lru_cache(maxsize=256)  # most of a request's times are one
-def _as_text(value: datetime | None) -> str | None:
-    aware = _aware(value)
-    if aware is None:
-        return None
-    in_utc = aware if aware.tzinfo is UTC else aware.astimezone(UTC)
-    return in_utc.isoformat(timespec="microseconds")[:26] + "Z"
-
-
-def _from_text(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    return None if value is None else value.astimezone(UTC)
-
-
-class Json(TypeDecorator[Any]):
-    """A JSON value as text, the same on every database."""
-
-    impl = Text
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:
-        return _json_text
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:
-        return _json_value
-
-
-def _json_text(value: Any) -> str | None:  # a JSON value
-    return None if value is None else quick_json.encode(value).decode()
-
-
-def _json_value(text: str | None) -> Any:  # a JSON value
-    return None if text is None else quick_json.decode(text)
-
-
-def _time(*, nullable: bool = False, index: bool = False) -> Any:  # SQLModel's Field is Any
-    return Field(sa_column=Column(UtcTime, nullable=nullable, index=index))
-
-
-def _json(*, nullable: bool = False) -> Any:  # SQLModel's Field is Any
-    return Field(sa_column=Column(Json, nullable=nullable))
-
-
-def _sealed(purpose: str, *, nullable: bool = False) -> Any:  # SQLModel's Field is Any
-    """A column of sealed bytes: `idp key reseal` finds it by its purpose."""
-    return Field(sa_column=Column(LargeBinary, nullable=nullable, info={"purpose": purpose}))
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """A partial index, on both databases."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
-
-
 class Instance(SQLModel, table=True):
     """One row, named `instance`: what this database belongs to, and a value that only its sealing keys open."""
 
     __tablename__ = "instance"
     name: str = Field(primary_key=True)
     id: str
-    created_at: datetime = _time()
-    key_check: bytes = _sealed("key_check")
+    created_at: datetime = time_column()
+    key_check: bytes = sealed_column("key_check")
 
 
 class SigningKey(SQLModel, table=True):
@@ -114,21 +32,21 @@ class SigningKey(SQLModel, table=True):
 
     __tablename__ = "signing_keys"
     __table_args__ = (
-        Index("ix_signing_keys_one_next", "algorithm", unique=True, **_where("active_at IS NULL")),
+        Index("ix_signing_keys_one_next", "algorithm", unique=True, **only_where("active_at IS NULL")),
         Index(
             "ix_signing_keys_one_current",
             "algorithm",
             unique=True,
-            **_where("active_at IS NOT NULL AND retired_at IS NULL"),
+            **only_where("active_at IS NOT NULL AND retired_at IS NULL"),
         ),
     )
     kid: str = Field(primary_key=True)
     algorithm: str
-    private_key: bytes = _sealed("signing_key")
-    created_at: datetime = _time()
-    active_at: datetime | None = _time(nullable=True)
-    retired_at: datetime | None = _time(nullable=True)
-    expires_at: datetime | None = _time(nullable=True)
+    private_key: bytes = sealed_column("signing_key")
+    created_at: datetime = time_column()
+    active_at: datetime | None = time_column(nullable=True)
+    retired_at: datetime | None = time_column(nullable=True)
+    expires_at: datetime | None = time_column(nullable=True)
 
 
 class User(SQLModel, table=True):
@@ -142,13 +60,13 @@ class User(SQLModel, table=True):
     pseudonym: str = Field(unique=True)
     email: str
     email_canonical: str = Field(unique=True)
-    email_verified_at: datetime | None = _time(nullable=True)
-    claims: dict[str, Any] = _json()
-    audit_key: bytes = _sealed("audit_key")
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
-    disabled_at: datetime | None = _time(nullable=True)
-    devices_valid_from: datetime | None = _time(nullable=True)
+    email_verified_at: datetime | None = time_column(nullable=True)
+    claims: dict[str, Any] = json_column()
+    audit_key: bytes = sealed_column("audit_key")
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
+    disabled_at: datetime | None = time_column(nullable=True)
+    devices_valid_from: datetime | None = time_column(nullable=True)
 
 
 class Credential(SQLModel, table=True):
@@ -162,10 +80,10 @@ class Credential(SQLModel, table=True):
     user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
     factor: str
     lookup: str | None = Field(default=None, unique=True)
-    data: bytes = _sealed("credential")
+    data: bytes = sealed_column("credential")
     version: int
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
 
 
 class ClientRow(SQLModel, table=True):
@@ -179,20 +97,20 @@ class ClientRow(SQLModel, table=True):
     client_id: str = Field(primary_key=True)
     client_name: str
     token_endpoint_auth_method: str
-    redirect_uris: list[str] = _json()
-    post_logout_redirect_uris: list[str] = _json()
-    grant_types: list[str] = _json()
+    redirect_uris: list[str] = json_column()
+    post_logout_redirect_uris: list[str] = json_column()
+    grant_types: list[str] = json_column()
     scope: str = Field(sa_column=Column(Text, nullable=False))
-    audience: list[str] = _json()
+    audience: list[str] = json_column()
     profile: str
     second_factor: str = Field(sa_column=Column(String, nullable=False, server_default="optional"))
-    second_factor_from: datetime | None = _time(nullable=True)
+    second_factor_from: datetime | None = time_column(nullable=True)
     max_age: int | None = None
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
-    disabled_at: datetime | None = _time(nullable=True)
-    tokens_valid_from: datetime | None = _time(nullable=True)
-    consents_valid_from: datetime | None = _time(nullable=True)
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
+    disabled_at: datetime | None = time_column(nullable=True)
+    tokens_valid_from: datetime | None = time_column(nullable=True)
+    consents_valid_from: datetime | None = time_column(nullable=True)
 
 
 class ClientSecret(SQLModel, table=True):
@@ -202,8 +120,8 @@ class ClientSecret(SQLModel, table=True):
     id: str = Field(primary_key=True)
     client_id: str = Field(foreign_key="clients.client_id", ondelete="CASCADE", index=True)
     secret_hash: str
-    created_at: datetime = _time()
-    expires_at: datetime | None = _time(nullable=True)
+    created_at: datetime = time_column()
+    expires_at: datetime | None = time_column(nullable=True)
 
 
 class Handle(SQLModel, table=True):
@@ -212,10 +130,10 @@ class Handle(SQLModel, table=True):
     __tablename__ = "handles"
     hash: str = Field(primary_key=True)
     kind: str
-    data: dict[str, Any] = _json()
-    created_at: datetime = _time()
-    expires_at: datetime = _time(index=True)
-    used_at: datetime | None = _time(nullable=True)
+    data: dict[str, Any] = json_column()
+    created_at: datetime = time_column()
+    expires_at: datetime = time_column(index=True)
+    used_at: datetime | None = time_column(nullable=True)
 
 
 class Attempt(SQLModel, table=True):
@@ -228,18 +146,18 @@ class Attempt(SQLModel, table=True):
 
     __tablename__ = "attempts"
     id: str = Field(primary_key=True)
-    username: bytes | None = _sealed("username", nullable=True)
+    username: bytes | None = sealed_column("username", nullable=True)
     fault: str | None = None
-    fresh_since: datetime | None = _time(nullable=True)
+    fresh_since: datetime | None = time_column(nullable=True)
     session_id: str | None = None
     consented_by: str | None = None
     person: str | None = None
-    proofs: list[list[Any]] | None = _json(nullable=True)
+    proofs: list[list[Any]] | None = json_column(nullable=True)
     misses: int = Field(sa_column=Column(Integer, nullable=False, server_default="0"))
-    mailed_at: datetime | None = _time(nullable=True)
+    mailed_at: datetime | None = time_column(nullable=True)
     version: int
-    expires_at: datetime = _time(index=True)
-    done_at: datetime | None = _time(nullable=True)
+    expires_at: datetime = time_column(index=True)
+    done_at: datetime | None = time_column(nullable=True)
 
 
 class EmailCodeRow(SQLModel, table=True):
@@ -251,11 +169,11 @@ class EmailCodeRow(SQLModel, table=True):
     __tablename__ = "email_codes"
     id: str = Field(primary_key=True)
     user_id: str | None = None
-    codes: list[list[str]] = _json()
+    codes: list[list[str]] = json_column()
     tries: int
     sends: int
-    sent_at: datetime = _time()
-    expires_at: datetime = _time(index=True)
+    sent_at: datetime = time_column()
+    expires_at: datetime = time_column(index=True)
 
 
 class OutboxRow(SQLModel, table=True):
@@ -267,29 +185,29 @@ class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     id: str = Field(primary_key=True)
     kind: str
-    payload: bytes = _sealed("outbox")
+    payload: bytes = sealed_column("outbox")
     attempts: int
     error: str | None = None
-    created_at: datetime = _time()
-    due_at: datetime | None = _time(nullable=True, index=True)
-    expires_at: datetime = _time(index=True)
+    created_at: datetime = time_column()
+    due_at: datetime | None = time_column(nullable=True, index=True)
+    expires_at: datetime = time_column(index=True)
 
 
 class Session(SQLModel, table=True):
     """A person signed in with one browser. `id` is the sid of tokens; the cookie's hash changes at each sign-in."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),)
+    __table_args__ = (Index("ix_sessions_ended_at", "ended_at", **only_where("ended_at IS NOT NULL")),)
     id: str = Field(primary_key=True)
     cookie_hash: str = Field(unique=True)
     user_id: str = Field(foreign_key="users.id", ondelete="CASCADE", index=True)
-    created_at: datetime = _time()
-    authenticated_at: datetime = _time()
-    seen_at: datetime = _time()
-    expires_at: datetime = _time(index=True)
+    created_at: datetime = time_column()
+    authenticated_at: datetime = time_column()
+    seen_at: datetime = time_column()
+    expires_at: datetime = time_column(index=True)
     amr: str
     acr: str
-    ended_at: datetime | None = _time(nullable=True)
+    ended_at: datetime | None = time_column(nullable=True)
 
 
 class Consent(SQLModel, table=True):
@@ -299,8 +217,8 @@ class Consent(SQLModel, table=True):
     user_id: str = Field(primary_key=True, foreign_key="users.id", ondelete="CASCADE")
     client_id: str = Field(primary_key=True, foreign_key="clients.client_id", ondelete="CASCADE", index=True)
     scope: str = Field(sa_column=Column(Text, nullable=False))
-    created_at: datetime = _time()
-    updated_at: datetime = _time()
+    created_at: datetime = time_column()
+    updated_at: datetime = time_column()
 
 
 class Grant(SQLModel, table=True):
@@ -308,7 +226,7 @@ class Grant(SQLModel, table=True):
 
     __tablename__ = "grants"
     __table_args__ = (
-        Index("ix_grants_ended_at", "ended_at", **_where("ended_at IS NOT NULL")),
+        Index("ix_grants_ended_at", "ended_at", **only_where("ended_at IS NOT NULL")),
         Index("ix_grants_of_person", "user_id", "client_id", "ended_at", "id"),
     )
     id: str = Field(primary_key=True)
@@ -317,15 +235,15 @@ class Grant(SQLModel, table=True):
     session_id: str
     offline: bool
     scope: str = Field(sa_column=Column(Text, nullable=False))
-    auth_time: datetime = _time()
+    auth_time: datetime = time_column()
     amr: str
     acr: str
-    seed: bytes | None = _sealed("seed", nullable=True)
+    seed: bytes | None = sealed_column("seed", nullable=True)
     generation: int
-    created_at: datetime = _time()
-    rotated_at: datetime = _time()
-    expires_at: datetime = _time(index=True)
-    ended_at: datetime | None = _time(nullable=True)
+    created_at: datetime = time_column()
+    rotated_at: datetime = time_column()
+    expires_at: datetime = time_column(index=True)
+    ended_at: datetime | None = time_column(nullable=True)
     ended_reason: str | None = None
 
 
@@ -334,7 +252,7 @@ class RevokedToken(SQLModel, table=True):
 
     __tablename__ = "revoked_tokens"
     jti: str = Field(primary_key=True)
-    expires_at: datetime = _time(index=True)
+    expires_at: datetime = time_column(index=True)
 
 
 class Refusal(SQLModel, table=True):
@@ -344,11 +262,11 @@ class Refusal(SQLModel, table=True):
     __table_args__ = (Index("ix_refusals_client_id_id", "client_id", "id"),)
     id: str = Field(primary_key=True)
     reference: str = Field(index=True)
-    at: datetime = _time(index=True)
+    at: datetime = time_column(index=True)
     endpoint: str
     client_id: str
     error: str
-    details: dict[str, Any] = _json()
+    details: dict[str, Any] = json_column()
 
 
 class FailureRow(SQLModel, table=True):
@@ -357,7 +275,7 @@ class FailureRow(SQLModel, table=True):
     __tablename__ = "failures"
     key: str = Field(primary_key=True)
     count: int
-    newest: datetime = _time(index=True)
+    newest: datetime = time_column(index=True)
 
 
 class CounterRow(SQLModel, table=True):
@@ -373,15 +291,24 @@ class AuditRow(SQLModel, table=True):
 
     __tablename__ = "audit"
     id: str = Field(primary_key=True)
-    at: datetime = _time()
+    at: datetime = time_column()
     event: str
     request_id: str | None = None
     pseudonym: str | None = None
     client_id: str | None = None
     grant_id: str | None = None
     session_id: str | None = None
-    details: dict[str, Any] = _json()
-    personal: bytes | None = _sealed("audit_personal", nullable=True)
+    details: dict[str, Any] = json_column()
+    personal: bytes | None = sealed_column("audit_personal", nullable=True)
+
+
+class AuditSealRow(SQLModel, table=True):
+    """What vouches for the audit rows since the seal before it; see `audit_chain`. `number` has ten digits."""
+
+    __tablename__ = "audit_seals"
+    number: str = Field(primary_key=True)
+    created_at: datetime = time_column()
+    seal: bytes = sealed_column("audit_seal")
 
 
 for _model in (Attempt, Session, Consent, Grant, RevokedToken, FailureRow, CounterRow, AuditRow):

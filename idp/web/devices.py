@@ -16,7 +16,8 @@ from idp.web import cookies
 PURPOSE = "device"
 LIFETIME = timedelta(days=180)
 MOST = 5  # people who use one browser
-_ENTRY = struct.Struct(">16sQ")  # whose device it is, and since when, in milliseconds since 1970
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENTRY = struct.Struct(">16sQ")  # whose device it is, and since when, in microseconds since 1970
 
 
 def known(request: Request, services: Services, browser: str, person: Person | None, now: datetime) -> bool:
@@ -49,8 +50,8 @@ def _people(request: Request, services: Services, browser: str) -> Mapping[str, 
         packed = services.sealer.unseal(from_text(value), PURPOSE, hash_of(browser))
     except SealBroken:
         return {}
-    return {user_id.hex(): datetime.fromtimestamp(since / 1000, UTC) for user_id, since in _ENTRY.iter_unpack(packed)}
+    return {user_id.hex(): _EPOCH + timedelta(microseconds=since) for user_id, since in _ENTRY.iter_unpack(packed)}
 
 
 def _pack(user_id: str, since: datetime) -> bytes:
-    return _ENTRY.pack(bytes.fromhex(user_id), int(since.timestamp() * 1000))
+    return _ENTRY.pack(bytes.fromhex(user_id), (since - _EPOCH) // timedelta(microseconds=1))

@@ -14,7 +14,18 @@ from idp.factors.throttling import MOST_FAILURES
 from idp.web.origin import client_address
 from tests.provider import EMAIL, PASSWORD, TLS, Browser, Provider, installed, running
 from tests.signin.conftest import App
-from tests.signin.reading import count, heading_of, page_of, path_of, post, query, step_of, stripped, token_of
+from tests.signin.reading import (
+    count,
+    forget_events,
+    heading_of,
+    page_of,
+    path_of,
+    post,
+    query,
+    step_of,
+    stripped,
+    token_of,
+)
 from tests.signin.test_second_factor import Device, codes_of, secret_of
 
 FREE = 9  # wrong passwords of one address for one account that cost nothing
@@ -34,7 +45,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]
 @pytest.fixture
 def provider(installation: Provider) -> Provider:
     """Ana, of whom nobody has guessed anything."""
-    for table in ("failures", "counters", "sessions", "audit"):
+    forget_events(installation)
+    for table in ("failures", "counters", "sessions"):
         query(installation, f"DELETE FROM {table}")  # noqa: S608
     query(installation, "DELETE FROM credentials WHERE factor <> 'password'")
     query(installation, "UPDATE users SET devices_valid_from = NULL")
