@@ -33,6 +33,7 @@ from idp.store import audit_chain, instance, open_database
 from idp.store.prune import prune
 from idp.store.seal import Sealer
 from idp.store.volatile import volatile_of
+from idp.stuffing import Stuffing
 from idp.turns import Turns
 from idp.web import cors, problems
 from idp.web.cors import Origins
@@ -79,6 +80,7 @@ async def open_services(
         captcha=captcha or captcha_of(settings),
         volatile=volatile,
         turns=Turns(),
+        stuffing=Stuffing(),
         quotas=Quotas(volatile, settings.requests_per_client),
     )
 

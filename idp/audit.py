@@ -22,6 +22,7 @@ class Event(StrEnum):
     FACTOR_REMOVED = "factor.removed"
     PASSKEY_COPIED = "passkey.copied"
     SIGNED_OUT = "session.signed_out"
+    STUFFING_SUSPECTED = "stuffing.suspected"
     ACCOUNT_SLOWED = "account.slowed"
     ACCOUNT_LOCKED = "account.locked"
     ACCOUNT_UNLOCKED = "account.unlocked"

@@ -17,6 +17,7 @@ from idp.settings import Settings
 from idp.store.db import Database
 from idp.store.seal import Sealer
 from idp.store.volatile import Volatile
+from idp.stuffing import Stuffing
 from idp.turns import Turns
 
 Clock = Callable[[], datetime]
@@ -43,6 +44,7 @@ class Services:
     captcha: Captcha
     volatile: Volatile
     turns: Turns
+    stuffing: Stuffing
     quotas: Quotas
 
 

@@ -108,6 +108,7 @@ async def _accept(
         if not await credentials.unchanged(transaction, stored):
             return None
         await throttle.succeeded(transaction, tried)
+        services.stuffing.right(now)
         await _rehash(transaction, interaction, person, stored, checked.fresh_hash, now)
         if checked.leaked:
             await _record(transaction, interaction, Event.PASSWORD_LEAKED, person)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp import audit
+from idp import audit, stuffing
 from idp.audit import Event
 from idp.factors import throttling
 from idp.factors.throttling import NOTHING_HELPS, Failures, Limit, Pace, whole_seconds
@@ -24,6 +25,8 @@ from idp.web.origin import network_of, origin_of
 from idp.web.problems import Problem
 from idp.web.refusals import refused_page
 from idp.web.work import Worker
+
+log = structlog.get_logger("idp.web.throttle")
 
 # Counted apart. A mail after the password is asked for by who knows that.
 PASSWORD, CODE, EMAIL, SECOND_EMAIL = KINDS = "password", "code", "email", "second_email"
@@ -108,6 +111,8 @@ async def tries(connection: Connection, guess: Guess) -> Tries:
 
 async def failed(transaction: Transaction, guess: Guess, tried: Tries) -> None:
     """One more wrong one, in the transaction that records it."""
+    if guess.kind == PASSWORD:
+        await _suspect(transaction, guess)
     for key, pace in sorted(tried.paces.items()):  # so that two transactions never wait for each other
         count = await failures.count(transaction, key, guess.services.clock())
         if pace.last is not None and guess.person is not None and count in (pace.free + 1, pace.last):
@@ -120,6 +125,24 @@ async def failed(transaction: Transaction, guess: Guess, tried: Tries) -> None:
                 factor=guess.kind,
                 failures=count,
             )
+
+
+async def _suspect(transaction: Transaction, guess: Guess) -> None:
+    """Tells the operator: it may be too slow for every limit."""
+    found = guess.services.stuffing.wrong(guess.services.clock())
+    if found is None:
+        return
+    wrong, right = found
+    log.warning("stuffing_suspected", wrong=wrong, right=right, minutes=stuffing.MINUTES)
+    await audit.record(
+        transaction,
+        guess.services,
+        Event.STUFFING_SUSPECTED,
+        origin_of(guess.request),
+        wrong=wrong,
+        right=right,
+        minutes=stuffing.MINUTES,
+    )
 
 
 async def succeeded(transaction: Transaction, tried: Tries) -> None:

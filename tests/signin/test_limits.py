@@ -1,8 +1,10 @@
 """Limits that hold for everybody at once, in a burst, and behind a proxy; the wrong passwords of the account page."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx2
@@ -12,6 +14,7 @@ from idp.signin.second import MOST_MISSES
 from idp.web import own
 from tests.mail import Catcher
 from tests.provider import EMAIL, PASSWORD, TLS, Browser, Provider, authorize_url, forms, pkce, running
+from tests.signin.conftest import App
 from tests.signin.reading import (
     count,
     eventually,
@@ -357,3 +360,20 @@ def test_pw_08_a_right_present_password_forgets_the_count_as_a_sign_in_does(prov
     page = browser.submit(action=own.PASSWORD, current=PASSWORD, password=ANOTHER)
     assert "Your new password counts" in page.text
     assert count(provider, "SELECT count(*) FROM failures") == 0
+
+
+@pytest.mark.slow
+def test_rl_03_a_list_that_is_tried_from_many_networks_is_put_on_record(tmp_path: Path) -> None:
+    """The attacker tries each pair of a list from another address and for another account, under every limit."""
+    with running(tmp_path, trusted_proxies="127.0.0.1") as provider:
+        provider.create_user()
+        app = App(provider.create_client())
+        for number in range(60):
+            browser = Browser(provider.issuer)
+            browser.http.headers["X-Forwarded-For"] = f"198.51.100.{number}"
+            browser.open(app.url())
+            name, password = (EMAIL, PASSWORD) if number == 30 else (f"{number}@list.example", "from the list")
+            browser.submit(action="/identify", username=name, password=password)
+        ((details,),) = query(provider, "SELECT details FROM audit WHERE event = 'stuffing.suspected'")
+        assert json.loads(details) == {"wrong": 50, "right": 1, "minutes": 10}
+        assert '"stuffing_suspected"' in provider.log.read_text()
