@@ -26,7 +26,7 @@ DOCS = ROOT / "docs"
 TESTS = ROOT / "tests"
 LOGGERS = (
     *("app.py", "challenges.py", "delivery.py", "logs.py", "cli/serve.py", "outside/breaches.py", "outside/captcha.py"),
-    *("store/db.py", "store/volatile.py", "web/middleware.py", "web/refusals.py"),
+    *("store/db.py", "store/volatile.py", "web/middleware.py", "web/refusals.py", "web/throttle.py"),
 )
 
 # One library, one home: who imports what, by files and folders of idp/.
