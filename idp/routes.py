@@ -2,8 +2,8 @@
 
 from starlette.routing import BaseRoute, Route
 
-from idp.account import authenticators, passkeys, passwords, recovery_codes, security
-from idp.account.access import changed, fresh, seen
+from idp.account import authenticators, open_sessions, passkeys, passwords, recovery_codes, security
+from idp.account.access import changed, ended, fresh, seen
 from idp.oauth.authorize import authorize, stored
 from idp.oauth.discovery import discovery, jwks, meaning
 from idp.oauth.introspect import introspect
@@ -86,6 +86,9 @@ PAGES: tuple[BaseRoute, ...] = (
     Route(f"{own.AUTHENTICATOR}/{{device}}/remove", changed(own.SECURITY, authenticators.remove), methods=["POST"]),
     Route(own.RECOVERY_CODES, fresh(own.RECOVERY_CODES, recovery_codes.show)),
     Route(own.RECOVERY_CODES, changed(own.RECOVERY_CODES, recovery_codes.replace), methods=["POST"]),
+    Route(own.SESSIONS, seen(own.SESSIONS, open_sessions.show)),
+    Route(own.SESSIONS, ended(own.SESSIONS, open_sessions.end_others), methods=["POST"]),
+    Route(f"{own.SESSIONS}/{{session}}/end", ended(own.SESSIONS, open_sessions.end), methods=["POST"]),
     Route("/errors/{error}", meaning),
     Route("/static/{file}", static),
 )

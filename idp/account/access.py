@@ -98,7 +98,15 @@ def fresh(page: str, show: Show) -> Endpoint:
 
 def changed(page: str, act: Act) -> Endpoint:
     """A post that changes how the person signs in: from a page of ours, and with fresh proof; else it does nothing."""
+    return _posted(page, act, _is_fresh)
 
+
+def ended(page: str, act: Act) -> Endpoint:
+    """A post that takes access away: from a page of ours, by any session of the person, however old."""
+    return _posted(page, act, _any)
+
+
+def _posted(page: str, act: Act, may: Callable[[Asking], Awaitable[bool]]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         asking = await _asking(request, page)
         try:
@@ -107,7 +115,7 @@ def changed(page: str, act: Act) -> Endpoint:
         except (Forged, InvalidRequest) as error:
             refused_page(request, problems.FORGED, str(error))
             return problems.problem_page(request, problems.FORGED.with_link(page, "Back to the page"))
-        if asking is None or not sessions.is_from_here(request, asking.services) or not await _is_fresh(asking):
+        if asking is None or not sessions.is_from_here(request, asking.services) or not await may(asking):
             return to(own.confirm(page))
         return await act(asking, form)
 
@@ -121,6 +129,10 @@ async def _asking(request: Request, page: str) -> Asking | None:
         return None
     note(request, user_id=session.user_id)
     return Asking(request, services, session, page, now)
+
+
+async def _any(_: Asking) -> bool:
+    return True
 
 
 async def _is_fresh(asking: Asking) -> bool:

@@ -46,12 +46,12 @@ async def end_elsewhere(transaction: Transaction, asking: Asking, reason: str) -
     await grants.end_elsewhere(transaction, user_id, sid, reason, now)
 
 
-def done(asking: Asking, text: str, gone: str = "") -> Response:
-    """After the transaction: the overview says it, and the device at hand stays a known one.
+def done(asking: Asking, text: str, gone: str = "", page: str = own.SECURITY) -> Response:
+    """After the transaction: the page says it, and the device at hand stays a known one.
 
     `gone` is the user handle of a passkey that was removed, so that the browser hears of it though it was the last one.
     """
-    response = asking.tell(own.SECURITY, DONE, text, gone=gone)
+    response = asking.tell(page, DONE, text, gone=gone)
     services, request = asking.services, asking.request
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or ""
     devices.remember(response, request, services, browser, asking.session.user_id)

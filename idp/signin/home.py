@@ -36,6 +36,7 @@ async def home(request: Request) -> Response:
         "sign_out_action": "/sign-out",
         "switch_action": "/switch-account",
         "security": own.SECURITY,
+        "sessions": own.SESSIONS,
         "apps": [_app(app, services.settings.scope_words) for app in apps],
     }
     return page(request, "signin/home.html", context)

@@ -18,9 +18,9 @@ from idp.store import credentials, sessions
 from idp.store.attempts import Attempt
 from idp.store.db import Transaction
 from idp.store.ids import new_id, new_secret
-from idp.store.sessions import SignedIn
+from idp.store.sessions import Origin, SignedIn
 from idp.store.users import Person
-from idp.web import devices
+from idp.web import devices, user_agents
 from idp.web import sessions as browser_sessions
 from idp.web.origin import note, origin_of
 
@@ -166,13 +166,17 @@ async def _begin_session(
     transaction: Transaction, interaction: Interaction, person: Person, proof: Authentication, now: datetime
 ) -> SignedIn:
     """A new session, or the person's own one in this browser under a new secret."""
-    secret = new_secret()
+    secret, services, request = new_secret(), interaction.services, interaction.request
+    where = Origin(user_agents.device(request), origin_of(request).address or "")
     until = now + interaction.services.settings.session_absolute_lifetime
     own = next((session for session in interaction.signed_in if session.user_id == person.id), None)
     renewed = None if own is None else replace(proof, sid=own.sid)
-    if renewed is not None and await sessions.renew(transaction, secret, renewed, now, until):
+    if renewed is not None and await sessions.renew(
+        transaction, secret, renewed, now, until, sessions.sealed(services.sealer, renewed.sid, where)
+    ):
         return SignedIn(renewed.sid, person.id, person.email, person.name, renewed, now, secret)
     if own is None and len(interaction.signed_in) >= browser_sessions.MOST:
         await ending.end(transaction, interaction.services, interaction.request, interaction.signed_in[-1], now)
-    await sessions.start(transaction, secret, person.id, proof, now, until)
+    kept = sessions.sealed(services.sealer, proof.sid, where)
+    await sessions.start(transaction, secret, person.id, proof, now, until, kept)
     return SignedIn(proof.sid, person.id, person.email, person.name, proof, now, secret)

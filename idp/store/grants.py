@@ -104,6 +104,20 @@ _MAY_REDEEM = Statement(
 )
 
 
+_APPS = Statement(
+    Effect.READ,
+    select(_GRANTS.c.session_id, _CLIENTS.c.client_name)
+    .join_from(_GRANTS, _CLIENTS, _CLIENTS.c.client_id == _GRANTS.c.client_id)
+    .where(
+        _GRANTS.c.user_id == bindparam("user_id"),
+        _GRANTS.c.ended_at.is_(None),
+        _GRANTS.c.expires_at > bindparam("now", type_=_GRANTS.c.expires_at.type),
+    )
+    .distinct()
+    .order_by(_CLIENTS.c.client_name),
+)
+
+
 def _end(*which: ColumnElement[bool]) -> Statement:
     return Statement(
         Effect.REVOKE,
@@ -323,6 +337,14 @@ async def end_of_user(transaction: Transaction, user_id: str, reason: str, now: 
 async def end_elsewhere(transaction: Transaction, user_id: str, kept: str, reason: str, now: datetime) -> int:
     """All of a person's but those that the session `kept` gave."""
     return len(await transaction.all(_END_ELSEWHERE, of_user=user_id, kept=kept, reason=reason, now=now))
+
+
+async def apps_by_session(connection: Connection, user_id: str, now: datetime) -> dict[str, list[str]]:
+    """The names of the apps that have access by each of a person's sessions."""
+    found: dict[str, list[str]] = {}
+    for row in await connection.all(_APPS, user_id=user_id, now=now):
+        found.setdefault(row.session_id, []).append(row.client_name)
+    return found
 
 
 async def end_of_session(transaction: Transaction, sid: str, now: datetime) -> int:

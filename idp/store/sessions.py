@@ -6,13 +6,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, select, update
 
+from idp import quick_json
 from idp.protocol.claims import Authentication
 from idp.store.db import Connection, Effect, Row, Runner, Statement, Transaction, insert_row
 from idp.store.ids import hash_of
+from idp.store.seal import Sealer
 from idp.store.tables import Session, User, table_of
 
 _SESSIONS = table_of(Session)
 _USERS = table_of(User)
+PURPOSE = "session_origin"
 TOUCH_EVERY = timedelta(minutes=1)
 
 
@@ -32,6 +35,10 @@ _FIND = Statement(
     .where(_SESSIONS.c.cookie_hash == bindparam("cookie_hash"), alive(), _USERS.c.disabled_at.is_(None)),
 )
 _IS_ALIVE = Statement(Effect.READ, select(_SESSIONS.c.id).where(_SESSIONS.c.id == bindparam("id"), alive()))
+_OF_PERSON = Statement(
+    Effect.READ,
+    select(_SESSIONS).where(_SESSIONS.c.user_id == bindparam("user_id"), alive()).order_by(_SESSIONS.c.seen_at.desc()),
+)
 _USER_OF = Statement(Effect.READ, select(_SESSIONS.c.user_id).where(_SESSIONS.c.id == bindparam("id")))
 _START = insert_row(_SESSIONS)
 _RENEW = Statement(
@@ -45,6 +52,7 @@ _RENEW = Statement(
         expires_at=bindparam("until"),
         amr=bindparam("new_amr"),
         acr=bindparam("new_acr"),
+        origin=bindparam("new_origin"),
     ),
 )
 _STRENGTHEN = Statement(
@@ -60,6 +68,12 @@ _END = Statement(
     Effect.REVOKE,
     update(_SESSIONS)
     .where(_SESSIONS.c.id == bindparam("of"), _SESSIONS.c.ended_at.is_(None))
+    .values(ended_at=bindparam("now")),
+)
+_END_OWN = Statement(
+    Effect.REVOKE,
+    update(_SESSIONS)
+    .where(_SESSIONS.c.id == bindparam("of"), _SESSIONS.c.user_id == bindparam("by"), _SESSIONS.c.ended_at.is_(None))
     .values(ended_at=bindparam("now")),
 )
 _END_OF_USER = Statement(
@@ -91,6 +105,24 @@ class SignedIn:
     secret: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a session began, as far as that is known: what the browser is called, and its address."""
+
+    device: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A live session, as its person sees it."""
+
+    sid: str
+    began_at: datetime
+    seen_at: datetime
+    origin: Origin
+
+
 async def find(connection: Connection, secret: str, now: datetime, idle: timedelta) -> SignedIn | None:
     row = await connection.one(_FIND, cookie_hash=hash_of(secret), now=now, idle_since=now - idle)
     return None if row is None else _signed_in(row, secret)
@@ -100,6 +132,14 @@ async def is_alive(connection: Connection, sid: str, now: datetime, idle: timede
     return await connection.one(_IS_ALIVE, id=sid, now=now, idle_since=now - idle) is not None
 
 
+async def of_person(
+    connection: Connection, sealer: Sealer, user_id: str, now: datetime, idle: timedelta
+) -> list[Listed]:
+    """The live ones, the one that was used last first."""
+    rows = await connection.all(_OF_PERSON, user_id=user_id, now=now, idle_since=now - idle)
+    return [Listed(row.id, row.authenticated_at, row.seen_at, _opened(sealer, row)) for row in rows]
+
+
 async def user_of(connection: Connection, sid: str) -> str | None:
     """Whose session it is or was."""
     row = await connection.one(_USER_OF, id=sid)
@@ -107,8 +147,15 @@ async def user_of(connection: Connection, sid: str) -> str | None:
 
 
 async def start(
-    transaction: Transaction, secret: str, user_id: str, proof: Authentication, now: datetime, until: datetime
+    transaction: Transaction,
+    secret: str,
+    user_id: str,
+    proof: Authentication,
+    now: datetime,
+    until: datetime,
+    origin: bytes | None = None,
 ) -> None:
+    """`origin` is what `sealed` made for this session."""
     await transaction.run(
         _START,
         id=proof.sid,
@@ -121,10 +168,18 @@ async def start(
         amr=" ".join(proof.amr),
         acr=proof.acr,
         ended_at=None,
+        origin=origin,
     )
 
 
-async def renew(transaction: Transaction, secret: str, proof: Authentication, now: datetime, until: datetime) -> bool:
+async def renew(
+    transaction: Transaction,
+    secret: str,
+    proof: Authentication,
+    now: datetime,
+    until: datetime,
+    origin: bytes | None = None,
+) -> bool:
     """The same session under a new secret, after its person proved again who they are. The old one opens nothing."""
     touched = await transaction.run(
         _RENEW,
@@ -135,6 +190,7 @@ async def renew(transaction: Transaction, secret: str, proof: Authentication, no
         until=until,
         new_amr=" ".join(proof.amr),
         new_acr=proof.acr,
+        new_origin=origin,
     )
     return touched == 1
 
@@ -152,6 +208,11 @@ async def end(transaction: Transaction, sid: str, now: datetime) -> bool:
     return await transaction.run(_END, of=sid, now=now) == 1
 
 
+async def end_own(transaction: Transaction, user_id: str, sid: str, now: datetime) -> bool:
+    """Where it is this person's, and lives."""
+    return await transaction.run(_END_OWN, of=sid, by=user_id, now=now) == 1
+
+
 async def end_all_of(transaction: Transaction, user_id: str, now: datetime) -> int:
     return await transaction.run(_END_OF_USER, of=user_id, now=now)
 
@@ -159,6 +220,14 @@ async def end_all_of(transaction: Transaction, user_id: str, now: datetime) -> i
 async def end_others(transaction: Transaction, user_id: str, kept: str, now: datetime) -> int:
     """All of a person's but the session `kept`."""
     return await transaction.run(_END_OTHERS, of=user_id, kept=kept, now=now)
+
+
+def sealed(sealer: Sealer, sid: str, origin: Origin) -> bytes:
+    return sealer.seal(quick_json.encode([origin.device, origin.address]), PURPOSE, sid)
+
+
+def _opened(sealer: Sealer, row: Row) -> Origin:
+    return Origin() if row.origin is None else Origin(*quick_json.decode(sealer.unseal(row.origin, PURPOSE, row.id)))
 
 
 def _signed_in(row: Row, secret: str) -> SignedIn:

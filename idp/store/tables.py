@@ -194,7 +194,10 @@ class OutboxRow(SQLModel, table=True):
 
 
 class Session(SQLModel, table=True):
-    """A person signed in with one browser. `id` is the sid of tokens; the cookie's hash changes at each sign-in."""
+    """A person signed in with one browser. `id` is the sid of tokens; the cookie's hash changes at each sign-in.
+
+    `origin` is sealed JSON: what the browser is called, and its address.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_ended_at", "ended_at", **only_where("ended_at IS NOT NULL")),)
@@ -208,6 +211,7 @@ class Session(SQLModel, table=True):
     amr: str
     acr: str
     ended_at: datetime | None = time_column(nullable=True)
+    origin: bytes | None = sealed_column("session_origin", nullable=True)
 
 
 class Consent(SQLModel, table=True):

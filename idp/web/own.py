@@ -4,13 +4,14 @@ from idp.protocol.clients import AUTHORIZATION_CODE, DEFAULT_PROFILE, NONE, Clie
 from idp.settings import Settings
 
 CLIENT_ID = "idp:account"  # no registered client is called so: theirs are UUIDs
-HOME, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES = PAGES = (
+HOME, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES, SESSIONS = PAGES = (
     "/",
     "/account/security",
     "/account/password",
     "/account/passkey",
     "/account/authenticator",
     "/account/recovery-codes",
+    "/account/sessions",
 )
 NEW_PASSKEY = "/account/new-passkey"  # what the page's script speaks to
 

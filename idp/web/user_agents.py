@@ -1,4 +1,4 @@
-"""Where a browser runs, in a word that a person knows: by what it says of itself, which nothing relies on."""
+"""What a browser is, in words that a person knows: by what it says of itself, which nothing relies on."""
 
 from starlette.requests import Request
 
@@ -12,9 +12,29 @@ _PLATFORMS = (
     ("Mac OS X", "Mac"),
     ("Linux", "Linux"),
 )
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+
+
+def device(request: Request) -> str:
+    """Such as "Firefox on Windows"; empty where it says nothing that we know."""
+    browser, where = _first(request, _BROWSERS), platform(request)
+    return f"{browser} on {where}" if browser and where else browser or where
 
 
 def platform(request: Request) -> str:
     """Empty where it says nothing that we know."""
+    return _first(request, _PLATFORMS)
+
+
+def _first(request: Request, known: tuple[tuple[str, str], ...]) -> str:
     said = request.headers.get("user-agent", "")
-    return next((name for mark, name in _PLATFORMS if mark in said), "")
+    return next((name for mark, name in known if mark in said), "")

@@ -10,7 +10,7 @@ from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.web import own
 from tests.browser.conftest import PROOF, App, Development, allow, name_oneself, press, sign_in
 from tests.mail import link_in
-from tests.provider import PASSWORD, authorize_url
+from tests.provider import PASSWORD, Browser, authorize_url
 from tests.signin.reading import eventually, query
 
 Way = Callable[[Page, App], None]
@@ -151,7 +151,7 @@ def offer(page: Page, app: App) -> None:
     """A passkey is offered: this browser says that it could make one, as its script does where it can."""
     page.goto(app.url(prompt="login"))
     name_oneself(page)
-    page.locator("input[name=passkeys]").evaluate("input => { input.value = 'can'; }")
+    page.locator("input[name=passkeys]").first.evaluate("input => { input.value = 'can'; }")
     sign_in(page)
 
 
@@ -218,6 +218,15 @@ def home_of_two(page: Page, app: App) -> None:
 def security(page: Page, app: App) -> None:
     home(page, app)
     page.goto(f"{app.provider.issuer}{own.SECURITY}")
+
+
+def sessions(page: Page, app: App) -> None:
+    """Of which one began elsewhere, in a browser with a long name."""
+    home(page, app)
+    elsewhere = Browser(app.provider.issuer)
+    elsewhere.http.headers["User-Agent"] = "Mozilla/5.0 (Linux; Android 16) SamsungBrowser/29.0"
+    elsewhere.sign_in(app.url())
+    page.goto(f"{app.provider.issuer}{own.SESSIONS}")
 
 
 def security_with_devices(page: Page, app: App) -> None:
@@ -349,6 +358,7 @@ PAGES: dict[str, Way] = {
     "home": home,
     "home of two": home_of_two,
     "security": security,
+    "sessions": sessions,
     "security with devices": security_with_devices,
     "recovery codes": recovery_codes,
     "change password": change_password,

@@ -46,6 +46,8 @@ FIELDS = {
     "/account/authenticator": {"code": "123456", "setup": "any", "name": "Phone"},
     "/account/authenticator/{device}/remove": {},
     "/account/recovery-codes": {"setup": ".any"},
+    "/account/sessions": {},
+    "/account/sessions/{session}/end": {},
 }
 
 # One changes the cookie alone; the others are of steps that are not the one at hand, or would have to bring a right
