@@ -291,6 +291,7 @@ def test_36_the_offer_has_two_buttons_of_one_size_and_comes_once(page: Page, app
     sizes = [(box["width"], box["height"]) for box in boxes if box]
     assert sizes[0] == pytest.approx(sizes[1], abs=1)
     press(page, "#later")
+    allow(page)
     page.goto(app.url(prompt="login"))
     page.locator("#password").fill(PASSWORD)
     press(page, "#continue")
