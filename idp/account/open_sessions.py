@@ -15,6 +15,7 @@ from idp.store.sessions import Listed
 from idp.web import own
 from idp.web.origin import origin_of
 
+MOST_SHOWN = 20
 _ENDED = "That session has ended, and what apps had by it. Where it was, somebody has to sign in again."
 _ALL_ENDED = "All your other sessions have ended, and what apps had by them."
 
@@ -27,7 +28,8 @@ async def show(asking: Asking) -> Response:
     listed.sort(key=lambda each: each.sid != asking.session.sid)  # this one first
     return asking.shown(
         "account/sessions.html",
-        sessions=[_shown(asking, each, apps.get(each.sid, [])) for each in listed],
+        sessions=[_shown(asking, each, apps.get(each.sid, [])) for each in listed[:MOST_SHOWN]],
+        more=max(0, len(listed) - MOST_SHOWN),
         others_action=own.SESSIONS,
     )
 

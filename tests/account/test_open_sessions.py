@@ -158,3 +158,22 @@ def test_a_browser_is_called_as_people_call_it(provider: Provider, agent: str, d
 
 def test_who_is_not_signed_in_signs_in_for_the_page_and_comes_back_to_it(provider: Provider) -> None:
     assert heading_of(page_of(signed_in(provider, own.SESSIONS))) == HEADING
+
+
+def test_of_very_many_those_are_shown_that_were_used_last_and_all_others_end_together(provider: Provider) -> None:
+    browser = at(provider, FIREFOX, "203.0.113.7")
+    columns = "user_id, created_at, authenticated_at, seen_at, expires_at, amr, acr"
+    for number in range(30):
+        query(
+            provider,
+            f"INSERT INTO sessions (id, cookie_hash, {columns}) "  # noqa: S608
+            f"SELECT ?, ?, {columns} FROM sessions WHERE origin IS NOT NULL",
+            f"{number:032x}",
+            f"{number:064x}",
+        )
+    page = browser.open(own.SESSIONS)
+    assert len(listed(page)) == 20
+    assert listed(page)[0] == "Firefox on Windows"
+    assert "And 11 more, which were used longer ago." in page.text
+    assert len(page.content) < 15_000
+    assert listed(browser.submit(action=own.SESSIONS)) == ["Firefox on Windows"]

@@ -222,6 +222,7 @@ def security(page: Page, app: App) -> None:
 
 def sessions(page: Page, app: App) -> None:
     """Of which one began elsewhere, in a browser with a long name."""
+    query(app.provider, "DELETE FROM sessions")
     home(page, app)
     elsewhere = Browser(app.provider.issuer)
     elsewhere.http.headers["User-Agent"] = "Mozilla/5.0 (Linux; Android 16) SamsungBrowser/29.0"

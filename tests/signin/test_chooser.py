@@ -240,8 +240,10 @@ def test_se_17_of_more_accounts_than_five_the_one_unused_for_longest_is_signed_o
     browser.open(app.url(prompt="select_account"))
     assert page_of(browser).text.count('id="account-') == 5
     assert "Number 0" not in page_of(browser).text
-    ((first,),) = query(provider, "SELECT id FROM users WHERE email = 'one-of-six-0@example.test'")
+    ((first, pseudonym),) = query(provider, "SELECT id, pseudonym FROM users WHERE email = 'one-of-six-0@example.test'")
     assert count(provider, LIVE, first) == 0
+    ended = "SELECT count(*) FROM audit WHERE event = 'session.signed_out' AND pseudonym = ?"
+    assert count(provider, ended, pseudonym) > 0
 
 
 def test_ones_own_page_shows_who_else_is_signed_in_and_changes_to_them(both: Browser) -> None:

@@ -465,3 +465,18 @@ def test_mf_07_a_page_that_somebody_walked_away_from_sets_up_no_device(strict: P
     assert secret_of(browser) == secret, "what the person's app shows already stays right"
     browser.submit(action="/enrol", code=Device(secret).code(), name="Phone")
     assert step_of(browser) == "consent"
+
+
+def test_se_07_after_a_session_went_idle_both_factors_are_asked_for_again(strict: Provider, billing: App) -> None:
+    """The attacker finds a browser that was left open over night, and has the person's device, or their password."""
+    device, _ = enrolled(strict, billing)
+    browser = challenged(strict, billing)
+    browser.submit(action="/factor", code=device.code())
+    allowed(browser)
+    assert "code" in answer_of(browser.open(billing.url(prompt="none")))
+    query(strict, "UPDATE sessions SET seen_at = '2026-01-01T00:00:00.000000Z'")
+    assert answer_of(browser.open(billing.url(prompt="none")))["error"] == "login_required"
+    browser.open(billing.url())
+    assert step_of(browser) == "password"
+    browser.submit(action="/password", password=PASSWORD)
+    assert step_of(browser) == "factor"
