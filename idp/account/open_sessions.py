@@ -9,7 +9,7 @@ from idp.account import changes
 from idp.account.access import DONE, Asking, to
 from idp.audit import Event
 from idp.protocol.params import Params
-from idp.store import grants, sessions, users
+from idp.store import grants, sessions
 from idp.store.db import Transaction
 from idp.store.sessions import Listed
 from idp.web import own
@@ -38,7 +38,7 @@ async def end(asking: Asking, _: Params) -> Response:
     """One of the person's own; of any other nothing is said, not even that it is there."""
     services, sid = asking.services, asking.request.path_params["session"]
     async with services.database.transaction() as transaction:
-        if await users.locked(transaction, asking.session.user_id) is None:
+        if not await changes.locked(transaction, asking):
             return to(own.HOME)
         if not await sessions.end_own(transaction, asking.session.user_id, sid, asking.now):
             return to(own.SESSIONS)  # over already, or never theirs

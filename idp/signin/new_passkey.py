@@ -57,11 +57,8 @@ async def new_passkey(interaction: Interaction, form: Params) -> Response:
 
 
 async def _as_second(interaction: Interaction, ceremony: Ceremony, data: dict[str, Any]) -> Response:
-    services, now, interaction = (
-        interaction.services,
-        interaction.services.clock(),
-        replace(interaction, offers_passkey=False),
-    )
+    services, now = interaction.services, interaction.services.clock()
+    interaction = replace(interaction, offers_passkey=False)  # they have just made one
     async with services.database.transaction() as transaction:
         person = await users.locked(transaction, ceremony.person)
         if person is None or await second.has_one(transaction, person):

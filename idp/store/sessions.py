@@ -10,7 +10,7 @@ from idp import quick_json
 from idp.protocol.claims import Authentication
 from idp.store.db import Connection, Effect, Row, Runner, Statement, Transaction, insert_row
 from idp.store.ids import hash_of
-from idp.store.seal import Sealer
+from idp.store.seal import SealBroken, Sealer
 from idp.store.tables import Session, User, table_of
 
 _SESSIONS = table_of(Session)
@@ -227,7 +227,11 @@ def sealed(sealer: Sealer, sid: str, origin: Origin) -> bytes:
 
 
 def _opened(sealer: Sealer, row: Row) -> Origin:
-    return Origin() if row.origin is None else Origin(*quick_json.decode(sealer.unseal(row.origin, PURPOSE, row.id)))
+    """What cannot be read is not known: it keeps nobody from ending the session."""
+    try:
+        return Origin(*quick_json.decode(sealer.unseal(row.origin or b"", PURPOSE, row.id)))
+    except SealBroken:
+        return Origin()
 
 
 def _signed_in(row: Row, secret: str) -> SignedIn:

@@ -177,3 +177,14 @@ def test_of_very_many_those_are_shown_that_were_used_last_and_all_others_end_tog
     assert "And 11 more, which were used longer ago." in page.text
     assert len(page.content) < 15_000
     assert listed(browser.submit(action=own.SESSIONS)) == ["Firefox on Windows"]
+
+
+@pytest.mark.parametrize("origin", [None, b"\x01\x02\x03"])
+def test_a_session_of_which_nothing_can_be_read_is_shown_and_ended_all_the_same(
+    provider: Provider, origin: bytes | None
+) -> None:
+    at(provider, PHONE, "198.51.100.9")
+    query(provider, "UPDATE sessions SET origin = ?", origin)
+    browser = at(provider, FIREFOX, "203.0.113.7")
+    assert listed(page_of(browser)) == ["Firefox on Windows", "A browser that says nothing of itself"]
+    assert listed(browser.submit(action=own.SESSIONS)) == ["Firefox on Windows"]
