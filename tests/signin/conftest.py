@@ -84,3 +84,21 @@ def at_consent(at_password: Browser) -> Browser:
     """A browser in which Ana has signed in and is asked what the app may get."""
     at_password.submit(password=PASSWORD)
     return at_password
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A provider where everybody needs a second factor, with Ana and Ben, who have none yet."""
+    with running(tmp_path_factory.mktemp("strict"), second_factor="required") as provider:
+        provider.create_user()
+        provider.create_user(BEN, BENS_PASSWORD, "Ben Example")
+        yield provider
+
+
+@pytest.fixture
+def billing(strict: Provider) -> App:
+    """An app; nobody has a second factor, a session or a consent."""
+    query(strict, "DELETE FROM credentials WHERE factor <> 'password'")
+    for table in ("sessions", "consents", "failures"):
+        query(strict, f"DELETE FROM {table}")  # noqa: S608
+    return App(strict.create_client())

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +13,7 @@ from idp.store import credentials
 from idp.store.credentials import StoredFactor
 from tests.authenticators import SYNCED, Device
 from tests.oauth.wire import with_services
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, running
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
 from tests.signin.passkeys import given, options_of, send, use
 from tests.signin.reading import (
@@ -219,23 +218,6 @@ def test_mf_07_a_passkey_is_made_only_after_a_password_in_this_very_attempt(
         post(browser, f"{path_of(browser)}/new-passkey", csrf=token_of(browser), credential="{}")
     assert count(provider, PASSKEYS) == 0
     assert step_of(browser) == "consent"
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """A provider where everybody needs a second factor."""
-    with running(tmp_path_factory.mktemp("strict"), second_factor="required") as provider:
-        provider.create_user()
-        provider.create_user(BEN, BENS_PASSWORD, "Ben Example")
-        yield provider
-
-
-@pytest.fixture
-def billing(strict: Provider) -> App:
-    query(strict, "DELETE FROM credentials WHERE factor <> 'password'")
-    for table in ("sessions", "consents"):
-        query(strict, f"DELETE FROM {table}")  # noqa: S608
-    return App(strict.create_client())
 
 
 def test_mf_04_a_passkey_that_was_chosen_as_second_step_is_asked_for_after_every_password(

@@ -1,7 +1,7 @@
 """What a person is offered first, and when a passkey: by how they came, and by how they came the last time."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,14 +49,6 @@ def first_button(browser: Browser) -> str:
     found = re.search(r'<button[^>]* id="(use-passkey|continue|send-code)"', page_of(browser).text)
     assert found is not None
     return found[1]
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """A provider where everybody needs a second factor."""
-    with running(tmp_path_factory.mktemp("strict"), second_factor="required") as provider:
-        provider.create_user()
-        yield provider
 
 
 @pytest.mark.parametrize("method", ["totp", "recovery"])

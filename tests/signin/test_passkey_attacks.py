@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from threading import Barrier
@@ -21,7 +21,7 @@ from idp.services import Services
 from idp.store import users
 from tests.authenticators import ED, SYNCED, UP, VERIFIED, Change, Device
 from tests.oauth.wire import claims_of, with_services
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, redeem, running
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, redeem
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
 from tests.signin.passkeys import given, options_of, send, use
 from tests.signin.reading import SESSIONS, count, page_of, path_of, post, query, step_of, token_of
@@ -38,23 +38,6 @@ def device(provider: Provider, app: App) -> Device:
     """A device without a passkey; nobody has one, nor a session."""
     query(provider, "DELETE FROM sessions")
     return Device(provider.issuer)
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """A provider where everybody needs a second factor."""
-    with running(tmp_path_factory.mktemp("strict"), second_factor="required") as provider:
-        provider.create_user()
-        provider.create_user(BEN, BENS_PASSWORD, "Ben Example")
-        yield provider
-
-
-@pytest.fixture
-def billing(strict: Provider) -> App:
-    query(strict, "DELETE FROM credentials WHERE factor <> 'password'")
-    for table in ("sessions", "consents"):
-        query(strict, f"DELETE FROM {table}")  # noqa: S608
-    return App(strict.create_client())
 
 
 def at_identify(provider: Provider, app: App, **parameters: str) -> Browser:

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -17,7 +16,7 @@ from idp.services import Services
 from idp.signin.second import MOST_MISSES
 from idp.store import credentials
 from tests.oauth.wire import claims_of, with_services
-from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, redeem, running
+from tests.provider import EMAIL, PASSWORD, Browser, Provider, answer_of, authorize_url, pkce, redeem
 from tests.signin.conftest import BEN, BENS_PASSWORD, App
 from tests.signin.reading import (
     SESSIONS,
@@ -34,24 +33,6 @@ from tests.signin.reading import (
 )
 
 STEP = timedelta(seconds=totp.STEP_SECONDS)
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """A provider where everybody needs a second factor, with Ana and Ben, who have none yet."""
-    with running(tmp_path_factory.mktemp("strict"), second_factor="required") as provider:
-        provider.create_user()
-        provider.create_user(BEN, BENS_PASSWORD, "Ben Example")
-        yield provider
-
-
-@pytest.fixture
-def billing(strict: Provider) -> App:
-    """An app; nobody has a second factor, a session or a consent."""
-    query(strict, "DELETE FROM credentials WHERE factor <> 'password'")
-    for table in ("sessions", "consents", "failures"):
-        query(strict, f"DELETE FROM {table}")  # noqa: S608
-    return App(strict.create_client())
 
 
 class Device:
