@@ -496,6 +496,20 @@ def give_devices(provider: Provider) -> dict[str, Device]:
     return {PIA: passkey}
 
 
+def walk_each_way() -> None:
+    """So that each is gone at least once, whatever is drawn."""
+    for who in PEOPLE:
+        for first in (0, 4):  # where nothing more is asked for, and where a second step may be put off
+            usual = SignIns()
+            usual.nobody_is_signed_in()
+            for pick in (first, *range(12)):
+                usual.an_honest_sign_in(pick, who, {})
+    usual.nobody_is_signed_in()
+    usual.begin(2, {})
+    for pick in (24, 2, 0):  # a password that was filled in, then a passkey, and the consent
+        usual.go_on(pick, PIA, honest=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("email_codes", "ways"),
@@ -507,11 +521,7 @@ def test_mf_02_mf_03_in_whatever_order_steps_are_posted_a_code_takes_all_that_it
     """The attacker skips, repeats, reorders, mixes and replays the steps of several people in two browsers."""
     with laid(tmp_path, email_codes) as ground:
         SignIns.ground, SignIns.reached = ground, Counter()
-        for who in PEOPLE:  # so that each way is gone at least once, whatever is drawn
-            usual = SignIns()
-            usual.nobody_is_signed_in()
-            for pick in range(12):
-                usual.an_honest_sign_in(pick, who, {})
+        walk_each_way()
         run_state_machine_as_test(
             SignIns,
             settings=settings(
