@@ -15,6 +15,8 @@ STORED_REQUEST = "stored_request"
 TICKET = "ticket"
 CHALLENGE = "challenge"
 EMAIL_LINK = "email_link"
+NOT_ME = "not_me"
+RECOVERY = "recovery"
 WORK = "work"
 RIDDLE = "riddle"
 

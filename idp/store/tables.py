@@ -52,10 +52,13 @@ class SigningKey(SQLModel, table=True):
 class User(SQLModel, table=True):
     """A person. `audit_key` opens the personal parts of their audit rows and goes with this row.
 
-    Devices that they signed in with before `devices_valid_from` are known no more.
+    Devices that they signed in with before `devices_valid_from` are known no more, and links that were mailed before
+    `links_valid_from` do nothing. Who was told of a sign-in that was not theirs locked it at `disowned_at`, which
+    disables it as well. Second factors may be recovered by mail from `recovery_from` on; all goes at `deletion_at`.
     """
 
     __tablename__ = "users"
+    __table_args__ = (Index("ix_users_deletion_at", "deletion_at", **only_where("deletion_at IS NOT NULL")),)
     id: str = Field(primary_key=True)
     pseudonym: str = Field(unique=True)
     email: str
@@ -67,6 +70,10 @@ class User(SQLModel, table=True):
     updated_at: datetime = time_column()
     disabled_at: datetime | None = time_column(nullable=True)
     devices_valid_from: datetime | None = time_column(nullable=True)
+    disowned_at: datetime | None = time_column(nullable=True)
+    links_valid_from: datetime | None = time_column(nullable=True)
+    recovery_from: datetime | None = time_column(nullable=True)
+    deletion_at: datetime | None = time_column(nullable=True)
 
 
 class Credential(SQLModel, table=True):

@@ -53,7 +53,9 @@ _DISOWN = Statement(
 )
 _ENABLE = Statement(
     Effect.WRITE,
-    update(_USERS).where(_USERS.c.id == bindparam("of"), _USERS.c.disabled_at.is_not(None)).values(disabled_at=None),
+    update(_USERS)
+    .where(_USERS.c.id == bindparam("of"), _USERS.c.disabled_at.is_not(None))
+    .values(disabled_at=None, disowned_at=None),
 )
 _DELETE = Statement(Effect.REVOKE, delete(_USERS).where(_USERS.c.id == bindparam("id")))
 
@@ -85,6 +87,10 @@ class Person:
     updated_at: datetime
     disabled_at: datetime | None
     devices_valid_from: datetime | None = None
+    disowned_at: datetime | None = None
+    links_valid_from: datetime | None = None
+    recovery_from: datetime | None = None
+    deletion_at: datetime | None = None
 
     @property
     def subject(self) -> Subject:
@@ -136,6 +142,10 @@ async def create(
         updated_at=now,
         disabled_at=None,
         devices_valid_from=None,
+        disowned_at=None,
+        links_valid_from=None,
+        recovery_from=None,
+        deletion_at=None,
     )
     return None if row is None else user_id
 

@@ -1,0 +1,120 @@
+"""Security mails: what happened to somebody's account, put where they are sent from in the transaction of the event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from starlette.requests import Request
+
+from idp.audit import Event
+from idp.factors import passkey, password, recovery, totp
+from idp.services import Services
+from idp.store import handles
+from idp.store.db import Transaction
+from idp.store.users import Person, canonical
+from idp.web import links, mails, user_agents
+from idp.web.origin import origin_of
+
+KEEP = timedelta(days=2)  # what could not be sent by then is no news
+NOT_ME = "/not-me"
+NOT_ME_LIFETIME = timedelta(days=30)
+EMAIL = "email"  # what a link to this address stands for
+
+
+@dataclass(frozen=True)
+class Notice:
+    subject: str
+    what: str
+
+
+_NEW_CODES = "Your account has new recovery codes. Older ones do not count any more."
+_NEW_PASSWORD = Notice("Your password was changed", "Your account has a new password, and the old one does not count.")
+_NOTICES: Mapping[tuple[Event, str | None], Notice] = {
+    (Event.SIGN_IN_SUCCEEDED, None): Notice(
+        "A new sign-in to your account", "Somebody signed in to your account in a browser that is new to it."
+    ),
+    (Event.SIGN_IN_SUCCEEDED, recovery.NAME): Notice(
+        "A recovery code was used", "Somebody signed in to your account with one of your recovery codes."
+    ),
+    (Event.FACTOR_ENROLLED, totp.NAME): Notice(
+        "An authenticator app was added", "Your account has a new authenticator app, whose codes count from now on."
+    ),
+    (Event.FACTOR_ENROLLED, passkey.NAME): Notice(
+        "A passkey was added", "Your account has a new passkey, which is all that it takes to sign in."
+    ),
+    (Event.FACTOR_ENROLLED, recovery.NAME): Notice("You have new recovery codes", _NEW_CODES),
+    (Event.FACTOR_REMOVED, totp.NAME): Notice(
+        "An authenticator app was removed", "An authenticator app of your account does not count any more."
+    ),
+    (Event.FACTOR_REMOVED, passkey.NAME): Notice(
+        "A passkey was removed", "A passkey of your account does not count any more."
+    ),
+    (Event.FACTOR_REMOVED, recovery.NAME): Notice(
+        "Your recovery codes were removed", "The recovery codes of your account do not count any more."
+    ),
+    (Event.FACTOR_REMOVED, password.NAME): Notice(
+        "Your password was removed", "Your account has no password any more: you sign in with a passkey."
+    ),
+    (Event.USER_PASSWORD_SET, None): _NEW_PASSWORD,
+    (Event.PASSWORD_REPLACED, None): _NEW_PASSWORD,
+    (Event.PASSKEY_COPIED, None): Notice(
+        "A passkey may have been copied",
+        "A passkey of your account was used in a way that only a copy of it explains, so it was refused. "
+        "Remove it, and make a new one.",
+    ),
+    (Event.CONSENT_GIVEN, None): Notice(
+        "An app has access to your account", "You let an app use your account. Your page says what it may do."
+    ),
+}
+
+
+async def tell(
+    transaction: Transaction,
+    services: Services,
+    person: Person,
+    event: Event,
+    factor: str | None = None,
+    *,
+    request: Request | None,
+    app: str = "",
+) -> None:
+    """Nothing where no mail can be sent, or nobody has shown that the address is theirs.
+
+    `request` is None for what an operator did.
+    """
+    notice = _NOTICES.get((event, factor)) or _NOTICES.get((event, None))
+    if notice is not None:
+        await send(transaction, services, person, notice, request=request, app=app)
+
+
+async def send(
+    transaction: Transaction,
+    services: Services,
+    person: Person,
+    notice: Notice,
+    *,
+    request: Request | None,
+    app: str = "",
+    action: str = "",
+) -> None:
+    """`action` is a link that the person needs to go on, beside the one that says that it was somebody else."""
+    if not services.settings.smtp_url or person.email_verified_at is None:
+        return
+    now = services.clock()
+    about = {EMAIL: canonical(person.email)}
+    link = await links.issue(transaction, handles.NOT_ME, person.id, now, now + NOT_ME_LIFETIME, **about)
+    context = {
+        "what": notice.what,
+        "facts": _facts(request, app) | {"Time": f"{now:%Y-%m-%d %H:%M} UTC"},
+        "action": action,
+        "not_me": links.url(services, NOT_ME, link),
+    }
+    mail = mails.written(services, person.email, notice.subject, "notice", context)
+    await mails.put(transaction, services, mail, now + KEEP, decoy=False)
+
+
+def _facts(request: Request | None, app: str) -> dict[str, str]:
+    if request is None:
+        return {"By": "the people who run this service"}
+    facts = {"App": app, "Device": user_agents.device(request), "Network address": origin_of(request).address or ""}
+    return {name: value for name, value in facts.items() if value}
