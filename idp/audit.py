@@ -53,6 +53,10 @@ class Event(StrEnum):
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
     USER_DELETED = "user.deleted"
+    USER_DISOWNED = "user.disowned"
+    RECOVERY_ASKED = "recovery.asked"
+    RECOVERY_CANCELLED = "recovery.cancelled"
+    RECOVERY_COMPLETED = "recovery.completed"
     CLIENT_CREATED = "client.created"
     CLIENT_UPDATED = "client.updated"
     CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105  # the name of an event

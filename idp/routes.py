@@ -10,12 +10,26 @@ from idp.oauth.introspect import introspect
 from idp.oauth.revoke import revoke
 from idp.oauth.token import token
 from idp.oauth.userinfo import userinfo
-from idp.signin import by_email, home, logout, new_passkey, offering, pages, replacing, second, with_passkey
+from idp.signin import (
+    by_email,
+    home,
+    logout,
+    new_passkey,
+    offering,
+    pages,
+    recover,
+    recovered,
+    replacing,
+    second,
+    with_passkey,
+)
 from idp.signin.begin import begin
 from idp.signin.confirm import confirm
 from idp.signin.loading import posted, shown, to_page
-from idp.web import own, well_known
+from idp.web import own, recoveries, well_known
 from idp.web.cors import preflight
+from idp.web.links import opened
+from idp.web.notices import NOT_ME
 from idp.web.pages import static
 
 # The hot ones first. For apps and APIs; their errors are JSON.
@@ -61,9 +75,19 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/new-password", posted(replacing.new_password), methods=["POST"]),
     Route("/signin/{attempt}/enrol", posted(second.enrol), methods=["POST"]),
     Route("/signin/{attempt}/later", posted(second.later), methods=["POST"]),
+    Route("/signin/{attempt}/recover", shown(recover.show)),
+    Route("/signin/{attempt}/recover", posted(recover.ask), methods=["POST"]),
     Route("/signin/{attempt}/consent", posted(pages.consent), methods=["POST"]),
     Route("/signin/{attempt}/switch", posted(pages.switch), methods=["POST"]),
     Route("/signin/{attempt}/{form}", to_page),
+    Route(recoveries.PAGE, recovered.show),
+    Route(recoveries.PAGE, recovered.set_password, methods=["POST"]),
+    Route(f"{recoveries.PAGE}/{{link}}", opened(recoveries.PAGE)),
+    Route(recovered.RECOVERED, recovered.recovered),
+    Route(NOT_ME, recovered.not_me),
+    Route(NOT_ME, recovered.lock, methods=["POST"]),
+    Route(f"{NOT_ME}/{{link}}", opened(NOT_ME)),
+    Route(recovered.LOCKED, recovered.locked),
     Route("/confirm/{page}", confirm),
     Route("/logout", logout.logout, methods=["GET", "POST"]),
     Route("/logout/{request}", logout.asked_before),

@@ -88,6 +88,13 @@ def link_in(mail: EmailMessage) -> str:
     return found[1]
 
 
+def mailed_link(mail: EmailMessage, page: str) -> str:
+    """The path of the link that leads to this page."""
+    found = re.search(rf"^https?://[^/]+({page}/[\w-]{{43}})$", text_of(mail), re.MULTILINE)
+    assert found is not None, text_of(mail)
+    return found[1]
+
+
 @contextmanager
 def catching(port: int | None = None) -> Iterator[Catcher]:
     catcher = Catcher(port or free_port())

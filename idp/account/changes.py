@@ -10,7 +10,7 @@ from idp.factors.proofs import MULTIPLE, Proof
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.store import grants, sessions, users
 from idp.store.db import Transaction
-from idp.web import cookies, devices, own
+from idp.web import cookies, devices, notices, own
 from idp.web.origin import origin_of
 
 
@@ -36,6 +36,9 @@ async def record(transaction: Transaction, asking: Asking, event: Event, factor:
         session_id=asking.session.sid,
         factor=factor,
     )
+    person = await users.find(transaction, asking.session.user_id)
+    if person is not None:
+        await notices.tell(transaction, asking.services, person, event, factor, request=asking.request)
 
 
 async def end_elsewhere(transaction: Transaction, asking: Asking, reason: str) -> None:

@@ -49,6 +49,7 @@ async def change(asking: Asking, form: Params) -> Response:
         if not await credentials.put(transaction, services.sealer, user_id, factor, stored, data, now):
             return asking.tell(asking.page, WRONG, _MEANWHILE)
         await changes.record(transaction, asking, Event.USER_PASSWORD_SET, credentials.PASSWORD)
+        await users.call_in_links(transaction, user_id, now)
         if form.get("elsewhere") == "end":
             await changes.end_elsewhere(transaction, asking, "password set")
     return changes.done(asking, "Your new password counts from now on.")

@@ -8,8 +8,8 @@ import click
 
 from idp import audit
 from idp.audit import COMMAND_LINE, Event
+from idp.cli.people import find_person
 from idp.cli.run import fail, json_option, show, with_services
-from idp.cli.users import find_person
 from idp.oauth import presented
 from idp.protocol.errors import InvalidToken
 from idp.services import Services

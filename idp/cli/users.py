@@ -1,7 +1,5 @@
 """`idp user`: people."""
 
-import json
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,33 +9,24 @@ import click
 
 from idp import audit, new_passwords
 from idp.audit import COMMAND_LINE, Event
+from idp.cli.claims import claim_option, claims_of, without_empty
+from idp.cli.people import WHO, find_person
+from idp.cli.recover import recover
 from idp.cli.run import fail, json_option, show, show_list, with_services
 from idp.factors import password as password_rules
 from idp.factors import recovery
 from idp.factors.foreign_hashes import UnknownHash
 from idp.factors.password import UnacceptablePassword
 from idp.factors.proofs import FACTORS, SECOND, asks_for_second
-from idp.protocol.claims import SCOPE_CLAIMS
 from idp.services import Services
 from idp.store import credentials, grants, sessions, users
 from idp.store.db import Transaction
 from idp.store.users import NotAnEmail, Person
-from idp.web import throttle
+from idp.web import notices, throttle
 
-_FROM_ELSEWHERE = ("email", "email_verified", "updated_at")
-CLAIMS = frozenset(name for names in SCOPE_CLAIMS.values() for name in names if name not in _FROM_ELSEWHERE)
-MAX_CLAIM = 1000
-_WHO = click.argument("who", metavar="EMAIL|ID")
 _PASSWORD_STDIN = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 _HASH_STDIN = click.option(
     "--password-hash-stdin", is_flag=True, help="Read from standard input a hash that another system made of it."
-)
-_CLAIM = click.option(
-    "--claim",
-    "pairs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A claim of OpenID Connect, such as given_name=Ana.",
 )
 
 
@@ -58,7 +47,7 @@ class _New:
 @user.command()
 @click.argument("email")
 @click.option("--name", help="What the person is called.")
-@_CLAIM
+@claim_option
 @_PASSWORD_STDIN
 @_HASH_STDIN
 @click.option("--verified", is_flag=True, help="The address is known to be the person's.")
@@ -74,7 +63,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Create a person."""
-    claims = _without_empty(_claims(pairs, name))
+    claims = without_empty(claims_of(pairs, name))
     given = _given(password_stdin=password_stdin, password_hash_stdin=password_hash_stdin)
     new = _New(email, claims, given, password_hash_stdin, verified)
     show(_record(with_services(lambda services: _create(services, new))), as_json=as_json)
@@ -114,7 +103,7 @@ def list_users(as_json: bool) -> None:
 
 
 @user.command("show")
-@_WHO
+@WHO
 @json_option
 def show_user(who: str, as_json: bool) -> None:
     """Show one person."""
@@ -122,19 +111,19 @@ def show_user(who: str, as_json: bool) -> None:
 
 
 @user.command()
-@_WHO
+@WHO
 @click.option("--name", help="What the person is called.")
-@_CLAIM
+@claim_option
 @json_option
 def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) -> None:
     """Change a person's claims; an empty value removes one."""
-    changes = _claims(pairs, name)
+    changes = claims_of(pairs, name)
     if not changes:
         raise click.UsageError("Say what to change: --name or --claim.")
 
     async def work(services: Services) -> Person:
         person = await find_person(services, who)
-        claims = _without_empty(person.claims | changes)
+        claims = without_empty(person.claims | changes)
         async with services.database.transaction() as transaction:
             await users.update_claims(transaction, person.id, claims, services.clock())
             await _record_event(transaction, services, Event.USER_UPDATED, person.id)
@@ -144,7 +133,7 @@ def update(who: str, name: str | None, pairs: tuple[str, ...], as_json: bool) ->
 
 
 @user.command("set-password")
-@_WHO
+@WHO
 @_PASSWORD_STDIN
 @_HASH_STDIN
 @json_option
@@ -175,10 +164,11 @@ async def _replace_password(services: Services, person: Person, encoded: str) ->
             fail("Somebody else changed the password at the same moment.")
         await _end_access(transaction, person, "password set", services)
         await _record_event(transaction, services, Event.USER_PASSWORD_SET, person.id)
+        await notices.tell(transaction, services, person, Event.USER_PASSWORD_SET, request=None)
 
 
 @user.command()
-@_WHO
+@WHO
 @json_option
 def disable(who: str, as_json: bool) -> None:
     """Keep a person from signing in. Their sessions and tokens end."""
@@ -195,7 +185,7 @@ def disable(who: str, as_json: bool) -> None:
 
 
 @user.command()
-@_WHO
+@WHO
 @json_option
 def enable(who: str, as_json: bool) -> None:
     """Let a disabled person sign in again; what was ended stays ended."""
@@ -211,7 +201,7 @@ def enable(who: str, as_json: bool) -> None:
 
 
 @user.command()
-@_WHO
+@WHO
 @json_option
 def delete(who: str, as_json: bool) -> None:
     """Delete a person. The audit keeps a pseudonym; what was personal in it can no longer be read."""
@@ -230,7 +220,7 @@ def delete(who: str, as_json: bool) -> None:
 
 
 @user.command()
-@_WHO
+@WHO
 @json_option
 def factors(who: str, as_json: bool) -> None:
     """Show how a person can prove who they are."""
@@ -253,7 +243,7 @@ def _name_of(factor: str, data: dict[str, Any]) -> str | None:
 
 
 @user.command("reset-factors")
-@_WHO
+@WHO
 @json_option
 def reset_factors(who: str, as_json: bool) -> None:
     """Take away a person's second factors, when all of them are lost. Their sessions and tokens end.
@@ -268,16 +258,19 @@ def reset_factors(who: str, as_json: bool) -> None:
             await _end_access(transaction, person, "second factors reset", services)
             for name in SECOND:
                 if await credentials.remove(transaction, person.id, name):
-                    await audit.record(
-                        transaction, services, Event.FACTOR_REMOVED, COMMAND_LINE, user_id=person.id, factor=name
-                    )
+                    event = Event.FACTOR_REMOVED
+                    await audit.record(transaction, services, event, COMMAND_LINE, user_id=person.id, factor=name)
+                    await notices.tell(transaction, services, person, event, name, request=None)
         return person
 
     show(_record(with_services(work)), as_json=as_json)
 
 
+user.add_command(recover)
+
+
 @user.command()
-@_WHO
+@WHO
 @json_option
 def unlock(who: str, as_json: bool) -> None:
     """Forget the wrong passwords and codes that strangers tried, so that nobody has to wait because of them."""
@@ -303,13 +296,6 @@ async def _end_access(transaction: Transaction, person: Person, reason: str, ser
 
 async def _record_event(transaction: Transaction, services: Services, event: Event, user_id: str) -> None:
     await audit.record(transaction, services, event, COMMAND_LINE, user_id=user_id)
-
-
-async def find_person(services: Services, who: str) -> Person:
-    person = await users.find(services.database, who) or await users.find_by_email(services.database, who)
-    if person is None:
-        fail(f"There is no person {who}.")
-    return person
 
 
 def _given(*, password_stdin: bool, password_hash_stdin: bool) -> str | None:
@@ -345,48 +331,6 @@ async def _encoded(services: Services, given: str, about: Sequence[str], *, is_h
     return await services.hashing.hash(given, asker="")
 
 
-def _claims(pairs: tuple[str, ...], given_name: str | None) -> dict[str, Any]:
-    """What was given, the empty values too: they remove a claim."""
-    claims: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or name not in CLAIMS:
-            raise click.UsageError(f"--claim {pair}: write NAME=VALUE with one of {', '.join(sorted(CLAIMS))}.")
-        claims[name] = _typed(name, value.strip())
-    if given_name is not None:
-        claims["name"] = _typed("name", given_name.strip())
-    return claims
-
-
-def _without_empty(claims: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in claims.items() if value != ""}
-
-
-def _typed(name: str, value: str) -> Any:  # a JSON value
-    """OpenID Connect Core section 5.1: address is an object, phone_number_verified a boolean, all else text."""
-    if name == "address" and value:
-        return _address(value)
-    _check_text(name, value)
-    return value.lower() == "true" if name == "phone_number_verified" and value else value
-
-
-def _address(value: str) -> dict[str, str]:
-    """Section 5.1.1: all members are text, which may have several lines."""
-    try:
-        found = json.loads(value) if value.startswith("{") else {"formatted": value}
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(member, str) for member in found.values()):
-        raise click.UsageError("--claim address: write text, or a JSON object whose values are text.")
-    _check_text("address", re.sub(r"[\r\n]", "", "".join((*found, *found.values()))))
-    return found
-
-
-def _check_text(name: str, text: str) -> None:
-    if len(text) > MAX_CLAIM or not text.isprintable():
-        raise click.UsageError(f"{name}: write at most {MAX_CLAIM} printable characters.")
-
-
 def _record(person: Person) -> dict[str, Any]:
     return {
         "sub": person.id,
@@ -397,4 +341,7 @@ def _record(person: Person) -> dict[str, Any]:
         "created_at": person.created_at,
         "updated_at": person.updated_at,
         "disabled_at": person.disabled_at,
+        "disowned_at": person.disowned_at,
+        "recovery_from": person.recovery_from,
+        "deletion_at": person.deletion_at,
     }

@@ -71,7 +71,10 @@ def in_words(left: timedelta) -> str:
     if seconds <= 90:
         return f"{seconds} seconds" if seconds != 1 else "1 second"
     minutes = -(-seconds // 60)
-    return f"{minutes} minutes"
+    if minutes <= 90:
+        return f"{minutes} minutes"
+    hours = -(-minutes // 60)
+    return f"{hours} hours" if hours <= 72 else f"{-(-hours // 24)} days"
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,24 @@ class Settings(BaseSettings):
         description="What a code, or a link, by mail is good for: nothing, a second factor for who has no better one, "
         "or also signing in without a password.",
     )
+    recovery: Literal["off", "mail"] = Field(
+        "mail",
+        description="Whether people who forgot their password, or lost their second factors, get back in by mail; it "
+        "needs IDP_SMTP_URL.",
+    )
+    recovery_wait: Duration = Field(
+        timedelta(hours=24),
+        ge=timedelta(hours=1),
+        le=timedelta(days=30),
+        description="How long a recovery by mail that takes second factors away has to wait, so that their person can "
+        "stop it; 1h to 30d.",
+    )
+    support: str = Field(
+        "",
+        max_length=200,
+        description="Whom people ask who cannot sign in, in words that they are shown: a mail address, a phone number, "
+        "a place.",
+    )
     captcha: Literal["off", "turnstile", "hcaptcha", "recaptcha"] = Field(
         "off",
         description="Whose riddle people are asked, as the last resort, in a network from which passwords are guessed; "
@@ -341,6 +359,10 @@ class Settings(BaseSettings):
     @property
     def mails_codes(self) -> bool:
         return self.email_codes != "off"
+
+    @property
+    def mail_recovers(self) -> bool:
+        return self.recovery == "mail" and bool(self.smtp_url)
 
     @property
     def mail_signs_in(self) -> bool:

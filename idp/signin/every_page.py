@@ -21,6 +21,7 @@ def common(interaction: Interaction, step: Step) -> dict[str, object]:
         "csrf": form_token(interaction),
         "action": f"{interaction.url}/{step}",
         "switch_action": f"{interaction.url}/switch",
+        "recover": f"{interaction.url}/recover",
         "step": step.value,
         "fixed": False,
         "work": working.asked(interaction),

@@ -222,6 +222,6 @@ def _claims(asked: AuthorizationRequest) -> str | None:
     return quick_json.encode({"id_token": {"acr": {"essential": True, "values": asked.essential_acr}}}).decode()
 
 
-def halted(request: Request, problem: Problem) -> Response:
-    refused_page(request, problem, problem.title)
+def halted(request: Request, problem: Problem, reason: str | None = None) -> Response:
+    refused_page(request, problem, reason or problem.title)
     return problems.problem_page(request, problem)

@@ -24,10 +24,10 @@ from idp.signin.loading import DENIED, typed_name
 from idp.signin.proving import OTHER_PERSON, TOOK_LONG
 from idp.signin.second import TOO_MANY, WRONG_CODE, email_of, setup
 from idp.signin.steps import Step
-from idp.store import attempts, consents, credentials, sessions
+from idp.store import attempts, consents, credentials, sessions, users
 from idp.store.attempts import Attempt
 from idp.store.db import Transaction
-from idp.web import answers, devices, problems, qr
+from idp.web import answers, devices, notices, problems, qr
 from idp.web import sessions as browser_sessions
 from idp.web.origin import origin_of
 
@@ -160,6 +160,7 @@ async def consent(interaction: Interaction, form: Params) -> Response:
         allowed = frozenset(interaction.asked.scope)
         await consents.give(transaction, session.user_id, interaction.client.client_id, allowed, now)
         await _record(interaction, transaction, Event.CONSENT_GIVEN, session.user_id)
+        await _tell_of_consent(transaction, interaction, session.user_id)
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
     return dispatcher.proceed(interaction, code)
 
@@ -202,6 +203,13 @@ async def _record(interaction: Interaction, transaction: Transaction, event: Eve
         client_id=interaction.client.client_id,
         scope=" ".join(interaction.asked.scope),
     )
+
+
+async def _tell_of_consent(transaction: Transaction, interaction: Interaction, user_id: str) -> None:
+    person, app = await users.find(transaction, user_id), interaction.client.client_name
+    if person is not None:
+        services, request = interaction.services, interaction.request
+        await notices.tell(transaction, services, person, Event.CONSENT_GIVEN, request=request, app=app)
 
 
 async def _save(interaction: Interaction, **changes: object) -> None:

@@ -20,7 +20,7 @@ from idp.store.db import Transaction
 from idp.store.ids import new_id, new_secret
 from idp.store.sessions import Origin, SignedIn
 from idp.store.users import Person
-from idp.web import devices, user_agents
+from idp.web import devices, notices, recoveries, user_agents
 from idp.web import sessions as browser_sessions
 from idp.web.origin import note, origin_of
 
@@ -59,9 +59,22 @@ async def proved(
     session = await _begin_session(transaction, interaction, person, proof, now)
     about = {"session_id": session.sid, "factor": proofs[-1].factor, "amr": " ".join(proof.amr)}
     await record(transaction, interaction, Event.SIGN_IN_SUCCEEDED, person, **about)
+    await _watch(transaction, interaction, person, proof, now)
     attempt = attempt.anew(session_id=session.sid)
     interaction = replace(kept, attempt=attempt, session=session)
     return Proved(interaction, session, await dispatcher.settle(transaction, interaction))
+
+
+async def _watch(
+    transaction: Transaction, interaction: Interaction, person: Person, proof: Authentication, now: datetime
+) -> None:
+    """What is new tells the person; both factors call off a recovery that would take one of them away."""
+    request, services = interaction.request, interaction.services
+    if not devices.known(request, services, interaction.browser, person, now):
+        app = interaction.client.client_name
+        await notices.send(transaction, services, person, notices.NEW_DEVICE, request=request, app=app)
+    if person.recovery_from is not None and proof.acr == ACR_TWO_FACTORS:
+        await recoveries.call_off(transaction, request, services, person)
 
 
 async def session_lives(transaction: Transaction, interaction: Interaction) -> bool:
@@ -160,6 +173,16 @@ async def record(
         client_id=interaction.client.client_id,
         **about,
     )
+    if person is not None:
+        await notices.tell(
+            transaction,
+            interaction.services,
+            person,
+            event,
+            about.get("factor"),
+            request=interaction.request,
+            app=interaction.client.client_name,
+        )
 
 
 async def _begin_session(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from starlette.responses import RedirectResponse, Response
 
-from idp import audit, new_passwords
+from idp import new_passwords
 from idp.audit import Event
 from idp.factors.password import UnacceptablePassword
 from idp.factors.proofs import asks_for_second
@@ -17,7 +17,7 @@ from idp.store import credentials, grants, sessions, users
 from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.users import Person
-from idp.web.origin import network_of, origin_of
+from idp.web.origin import network_of
 
 REFUSED = "refused: "  # before what is wrong with a new password, in a fault
 
@@ -77,16 +77,9 @@ async def _accept(interaction: Interaction, user_id: str, stored: StoredFactor, 
 
 
 async def _end_access(transaction: Transaction, interaction: Interaction, person: Person) -> None:
-    services, now = interaction.services, interaction.services.clock()
+    now = interaction.services.clock()
     transaction.durable()
     await sessions.end_all_of(transaction, person.id, now)
     await grants.end_of_user(transaction, person.id, "password replaced", now)
     await users.disown_devices(transaction, person.id, now)
-    await audit.record(
-        transaction,
-        services,
-        Event.PASSWORD_REPLACED,
-        origin_of(interaction.request),
-        subject=person.subject,
-        client_id=interaction.client.client_id,
-    )
+    await proving.record(transaction, interaction, Event.PASSWORD_REPLACED, person)

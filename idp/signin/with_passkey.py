@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from idp import audit, passkeys
+from idp import passkeys
 from idp.audit import Event
 from idp.factors import passkey as rules
 from idp.factors.proofs import Proof
@@ -20,7 +20,6 @@ from idp.store import credentials, users
 from idp.store.attempts import Attempt
 from idp.store.db import Transaction
 from idp.store.users import canonical
-from idp.web.origin import origin_of
 from idp.web.refusals import refused_answer
 
 # Faults.
@@ -155,13 +154,5 @@ def _fault(interaction: Interaction) -> tuple[str, str]:
 async def _record(transaction: Transaction, interaction: Interaction, failed: Failed) -> None:
     events = [Event.SIGN_IN_FAILED, *([Event.PASSKEY_COPIED] if failed.why is Why.COPIED else [])]
     for event in events:
-        await audit.record(
-            transaction,
-            interaction.services,
-            event,
-            origin_of(interaction.request),
-            subject=failed.person.subject if failed.person else None,
-            client_id=interaction.client.client_id,
-            factor=rules.NAME,
-            why=failed.why.value,
-        )
+        about = {"factor": rules.NAME, "why": failed.why.value}
+        await proving.record(transaction, interaction, event, failed.person, **about)

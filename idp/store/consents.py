@@ -63,6 +63,7 @@ _WITHDRAW = Statement(
         _CONSENTS.c.user_id == bindparam("user_id"), _CONSENTS.c.client_id == bindparam("client_id")
     ),
 )
+_WITHDRAW_ALL = Statement(Effect.REVOKE, delete(_CONSENTS).where(_CONSENTS.c.user_id == bindparam("user_id")))
 
 
 @dataclass(frozen=True)
@@ -103,3 +104,8 @@ async def give(transaction: Transaction, user_id: str, client_id: str, scope: fr
 
 async def withdraw(transaction: Transaction, user_id: str, client_id: str) -> bool:
     return await transaction.run(_WITHDRAW, user_id=user_id, client_id=client_id) == 1
+
+
+async def withdraw_all(transaction: Transaction, user_id: str) -> None:
+    """All that a person allowed anybody."""
+    await transaction.run(_WITHDRAW_ALL, user_id=user_id)

@@ -84,6 +84,14 @@ _REMOVE = Statement(
         or_(_CREDENTIALS.c.id == bindparam("id"), bindparam("id", type_=_CREDENTIALS.c.id.type).is_(None)),
     ),
 )
+_NEWER = Statement(
+    Effect.READ,
+    select(_CREDENTIALS.c.id, _CREDENTIALS.c.factor).where(
+        _CREDENTIALS.c.user_id == bindparam("user_id"),
+        _CREDENTIALS.c.factor != PASSWORD,
+        _CREDENTIALS.c.created_at >= bindparam("since", type_=_CREDENTIALS.c.created_at.type),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,11 @@ async def find_with_owner(connection: Connection, sealer: Sealer, lookup: str) -
 async def enrolled(connection: Connection, user_id: str) -> frozenset[str]:
     """The names of the factors that a person has."""
     return frozenset(row.factor for row in await connection.all(_ENROLLED, user_id=user_id))
+
+
+async def newer(connection: Connection, user_id: str, since: datetime) -> list[tuple[str, str]]:
+    """The id and the factor of all but the password that a person has had only since then."""
+    return [(row.id, row.factor) for row in await connection.all(_NEWER, user_id=user_id, since=since)]
 
 
 async def of_person(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> list[StoredFactor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, case, delete, func, or_, select, update
 
 from idp.store.db import Connection, Effect, Row, Statement, Transaction
 from idp.store.ids import new_id
@@ -34,6 +34,7 @@ _LOCK = Statement(
     .where(_USERS.c.id == bindparam("id"), _USERS.c.disabled_at.is_(None))
     .with_for_update(key_share=True),
 )
+_HOLD = Statement(Effect.READ, select(_USERS).where(_USERS.c.id == bindparam("id")).with_for_update(key_share=True))
 _BY_EMAIL = Statement(Effect.READ, select(_USERS).where(_USERS.c.email_canonical == bindparam("email")))
 _LIST = Statement(Effect.READ, select(_USERS).order_by(_USERS.c.email_canonical))
 _UPDATE = Statement(
@@ -45,11 +46,48 @@ _UPDATE = Statement(
 _DISABLE = Statement(
     Effect.REVOKE,
     update(_USERS)
-    .where(_USERS.c.id == bindparam("of"), _USERS.c.disabled_at.is_(None))
-    .values(disabled_at=bindparam("now")),
+    .where(_USERS.c.id == bindparam("of"), or_(_USERS.c.disabled_at.is_(None), _USERS.c.disowned_at.is_not(None)))
+    .values(disabled_at=bindparam("now"), disowned_at=None),
 )
 _DISOWN = Statement(
-    Effect.REVOKE, update(_USERS).where(_USERS.c.id == bindparam("of")).values(devices_valid_from=bindparam("now"))
+    Effect.REVOKE,
+    update(_USERS)
+    .where(_USERS.c.id == bindparam("of"))
+    .values(devices_valid_from=bindparam("now"), links_valid_from=bindparam("now"), recovery_from=None),
+)
+_CALL_IN = Statement(
+    Effect.REVOKE,
+    update(_USERS).where(_USERS.c.id == bindparam("of")).values(links_valid_from=bindparam("now"), recovery_from=None),
+)
+_LOCK_OUT = Statement(
+    Effect.REVOKE,
+    update(_USERS)
+    .where(_USERS.c.id == bindparam("of"))
+    .values(
+        disabled_at=func.coalesce(_USERS.c.disabled_at, bindparam("now")),
+        disowned_at=case(
+            (_USERS.c.disabled_at.is_(None), bindparam("since")),
+            (_USERS.c.disowned_at > bindparam("since"), bindparam("since")),
+            else_=_USERS.c.disowned_at,
+        ),
+        links_valid_from=bindparam("now"),
+        recovery_from=None,
+    ),
+)
+_START_RECOVERY = Statement(
+    Effect.WRITE, update(_USERS).where(_USERS.c.id == bindparam("of")).values(recovery_from=bindparam("starts"))
+)
+_RECOVERED = Statement(
+    Effect.REVOKE,
+    update(_USERS)
+    .where(_USERS.c.id == bindparam("of"))
+    .values(
+        disabled_at=case((_USERS.c.disowned_at.is_(None), _USERS.c.disabled_at), else_=None),
+        disowned_at=None,
+        email_verified_at=func.coalesce(_USERS.c.email_verified_at, bindparam("verified")),
+        links_valid_from=bindparam("now"),
+        recovery_from=None,
+    ),
 )
 _ENABLE = Statement(
     Effect.WRITE,
@@ -159,6 +197,11 @@ async def locked(transaction: Transaction, user_id: str) -> Person | None:
     return _person(await transaction.one(_LOCK, id=user_id))
 
 
+async def held(transaction: Transaction, user_id: str) -> Person | None:
+    """Anybody, also who may not sign in, for whom others wait as they do for who is `locked`."""
+    return _person(await transaction.one(_HOLD, id=user_id))
+
+
 async def find_by_email(connection: Connection, email: str) -> Person | None:
     return _person(await connection.one(_BY_EMAIL, email=canonical(email)))
 
@@ -176,8 +219,28 @@ async def disable(transaction: Transaction, user_id: str, now: datetime) -> bool
 
 
 async def disown_devices(transaction: Transaction, user_id: str, now: datetime) -> None:
-    """Those that the person signed in with so far are known no more."""
+    """Those that the person signed in with so far are known no more, and links are called in."""
     await transaction.run(_DISOWN, of=user_id, now=now)
+
+
+async def call_in_links(transaction: Transaction, user_id: str, now: datetime) -> None:
+    """Those that were mailed so far do nothing any more, but lock the account."""
+    await transaction.run(_CALL_IN, of=user_id, now=now)
+
+
+async def lock_out(transaction: Transaction, user_id: str, since: datetime, now: datetime) -> None:
+    """Nobody signs in until the person has recovered the account; what it has got `since` then may not be theirs."""
+    await transaction.run(_LOCK_OUT, of=user_id, since=since, now=now)
+
+
+async def start_recovery(transaction: Transaction, user_id: str, starts: datetime | None) -> None:
+    """From when on a recovery may take factors away; None calls it off."""
+    await transaction.run(_START_RECOVERY, of=user_id, starts=starts)
+
+
+async def recovered(transaction: Transaction, user_id: str, now: datetime, *, by_mail: bool) -> None:
+    """Whoever locked the account out of caution may sign in again, and every link mailed before is called in."""
+    await transaction.run(_RECOVERED, of=user_id, now=now, verified=now if by_mail else None)
 
 
 async def enable(transaction: Transaction, user_id: str) -> bool:

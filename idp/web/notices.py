@@ -29,10 +29,10 @@ class Notice:
 
 _NEW_CODES = "Your account has new recovery codes. Older ones do not count any more."
 _NEW_PASSWORD = Notice("Your password was changed", "Your account has a new password, and the old one does not count.")
+NEW_DEVICE = Notice(
+    "A new sign-in to your account", "Somebody signed in to your account in a browser that is new to it."
+)
 _NOTICES: Mapping[tuple[Event, str | None], Notice] = {
-    (Event.SIGN_IN_SUCCEEDED, None): Notice(
-        "A new sign-in to your account", "Somebody signed in to your account in a browser that is new to it."
-    ),
     (Event.SIGN_IN_SUCCEEDED, recovery.NAME): Notice(
         "A recovery code was used", "Somebody signed in to your account with one of your recovery codes."
     ),

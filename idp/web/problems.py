@@ -36,6 +36,9 @@ class Problem:
     def after(self, wait: timedelta) -> "Problem":
         return replace(self, next_step=self.next_step.format(wait=in_words(wait)), refresh=whole_seconds(wait))
 
+    def with_words(self, **words: str) -> "Problem":
+        return replace(self, next_step=self.next_step.format(**words))
+
     def with_link(self, href: str, text: str) -> "Problem":
         return replace(self, link=Link(href, text))
 
@@ -121,6 +124,21 @@ LINK_ELSEWHERE = Problem(
     "you",
     "Go back to that browser and type the code from the mail. If you did not begin it, ignore the mail: nobody gets in "
     "without it.",
+)
+RECOVERY_OVER = Problem(
+    410,
+    "This link does nothing any more",
+    "It was used before, or it is too old, or something else that happened to the account called it in.",
+    "you",
+    "Sign in, or ask for another link where you enter your password.",
+    Link("/", "Go to the sign-in"),
+)
+RECOVERY_EARLY = Problem(
+    403,
+    "Not yet",
+    "What this link does has to wait, so that whoever has the account can stop it if somebody else asked.",
+    "you",
+    "Open the link in the mail again after {starts}. Sign in as usual if you can: that calls it off.",
 )
 TOO_MANY_STORED = Problem(
     429,

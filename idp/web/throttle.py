@@ -30,6 +30,7 @@ log = structlog.get_logger("idp.web.throttle")
 
 # Counted apart. A mail after the password is asked for by who knows that.
 PASSWORD, CODE, EMAIL, SECOND_EMAIL = KINDS = "password", "code", "email", "second_email"
+RECOVERY = "recovery"  # a mail that nobody guesses at
 _EVERY = timedelta(seconds=12)  # until an address has one more wrong one
 _RIDDLES = 3  # times what an address has, on top of it
 _STORED = Limit(30, timedelta(seconds=2))
@@ -150,9 +151,10 @@ async def succeeded(transaction: Transaction, tried: Tries) -> None:
         await failures.forget(transaction, [*tried.paces, *tried.here])
 
 
-async def unlock(runner: Runner, services: Services, email: str) -> None:
-    """Forgets what strangers tried, of passwords and of codes."""
-    await failures.forget(runner, [key_of(services, kind, canonical(email), "") for kind in KINDS])
+async def unlock(runner: Runner, services: Services, email: str, network: str = "") -> None:
+    """Forgets what strangers tried, of passwords and of codes; also what was tried from the person's own network."""
+    places = {"", network}
+    await failures.forget(runner, [key_of(services, kind, canonical(email), at) for kind in KINDS for at in places])
 
 
 async def address_left(guess: Guess, shown: Shown | None = None) -> timedelta:

@@ -11,6 +11,7 @@ from tests.oauth.wire import sql
 from tests.provider import TLS, Browser, Provider, authorize_url, pkce, token_request, tokens_for
 
 SHAPE = {"sub", "email", "email_verified", "name", "claims", "created_at", "updated_at", "disabled_at"}
+SHAPE |= {"disowned_at", "recovery_from", "deletion_at"}
 PASSWORD = "a password of some length"
 
 

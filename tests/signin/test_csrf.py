@@ -15,10 +15,12 @@ from tests.signin.reading import expire, heading_of, page_of, path_of, post, sid
 
 # A cross-site post is how these requests may come; it carries no authority and changes nothing of a person's.
 EXEMPT = {"/authorize", "/logout"}
+# Their forms belong to a link that was mailed, and have tests of their own beside what they do.
+MAILED = {"/recover", "/not-me"}
 POSTS = sorted(
     route.path
     for route in routes.PAGES
-    if isinstance(route, Route) and "POST" in (route.methods or ()) and route.path not in EXEMPT
+    if isinstance(route, Route) and "POST" in (route.methods or ()) and route.path not in EXEMPT | MAILED
 )
 FIELDS = {
     "/signin/{attempt}/identify": {"username": BEN, "password": BENS_PASSWORD},
@@ -33,6 +35,7 @@ FIELDS = {
     "/signin/{attempt}/new-password": {"new_password": "wok plum fjord"},
     "/signin/{attempt}/enrol": {"code": "123456", "name": "Phone"},
     "/signin/{attempt}/later": {},
+    "/signin/{attempt}/recover": {},
     "/signin/{attempt}/consent": {"decision": "allow"},
     "/signin/{attempt}/switch": {"forget": "yes"},
     "/logout/{request}": {},
@@ -60,6 +63,7 @@ OF_NO_EFFECT = {
     "/signin/{attempt}/enrol",
     "/signin/{attempt}/new-password",
     "/signin/{attempt}/later",
+    "/signin/{attempt}/recover",
     "/signin/{attempt}/passkey",
     "/signin/{attempt}/new-passkey",
     *(route for route in FIELDS if route.startswith("/account/")),
