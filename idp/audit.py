@@ -54,6 +54,8 @@ class Event(StrEnum):
     USER_ENABLED = "user.enabled"
     USER_DELETED = "user.deleted"
     USER_DISOWNED = "user.disowned"
+    EMAIL_CHANGE_ASKED = "email_change.asked"
+    USER_EMAIL_CHANGED = "user.email_changed"
     RECOVERY_ASKED = "recovery.asked"
     RECOVERY_CANCELLED = "recovery.cancelled"
     RECOVERY_COMPLETED = "recovery.completed"

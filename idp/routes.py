@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from idp.account import authenticators, open_sessions, passkeys, passwords, recovery_codes, security
+from idp.account import authenticators, email, email_links, open_sessions, passkeys, passwords, recovery_codes, security
 from idp.account.access import changed, ended, fresh, seen
 from idp.oauth.authorize import authorize, stored
 from idp.oauth.discovery import discovery, jwks, meaning
@@ -110,6 +110,12 @@ PAGES: tuple[BaseRoute, ...] = (
     Route(f"{own.AUTHENTICATOR}/{{device}}/remove", changed(own.SECURITY, authenticators.remove), methods=["POST"]),
     Route(own.RECOVERY_CODES, fresh(own.RECOVERY_CODES, recovery_codes.show)),
     Route(own.RECOVERY_CODES, changed(own.RECOVERY_CODES, recovery_codes.replace), methods=["POST"]),
+    Route(own.EMAIL, fresh(own.EMAIL, email.show)),
+    Route(own.EMAIL, changed(own.EMAIL, email.change), methods=["POST"]),
+    Route(email_links.PAGE, email_links.show),
+    Route(email_links.PAGE, email_links.confirm, methods=["POST"]),
+    Route(f"{email_links.PAGE}/{{link}}", opened(email_links.PAGE)),
+    Route(email_links.DONE, email_links.done),
     Route(own.SESSIONS, seen(own.SESSIONS, open_sessions.show)),
     Route(own.SESSIONS, ended(own.SESSIONS, open_sessions.end_others), methods=["POST"]),
     Route(f"{own.SESSIONS}/{{session}}/end", ended(own.SESSIONS, open_sessions.end), methods=["POST"]),

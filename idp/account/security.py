@@ -31,6 +31,7 @@ async def overview(asking: Asking) -> Response:
             }
             for key in keys
         ],
+        email_page=own.EMAIL,
         passkey_page=own.PASSKEY,
         signals=_signals(asking, [key.data for key in keys]),
         password={"since": _day(passwords[0].updated_at)} if passwords else None,

@@ -14,9 +14,10 @@ from idp.services import services_of
 from idp.signin import loading
 from idp.store import credentials, handles
 from idp.store.ids import hash_of
+from idp.store.users import canonical
 from idp.web import cookies, links, own, problems, recoveries
 from idp.web.csrf import Forged
-from idp.web.notices import NOT_ME
+from idp.web.notices import EMAIL, NOT_ME
 from idp.web.origin import network_of
 from idp.web.pages import page
 from idp.web.recoveries import Recovery, State
@@ -64,11 +65,17 @@ async def recovered(request: Request) -> Response:
 
 
 async def not_me(request: Request) -> Response:
-    link = await links.followed(request, handles.NOT_ME)
-    person = None if link is None else await recoveries.accused(services_of(request).database, link)
+    services, link = services_of(request), await links.followed(request, handles.NOT_ME)
+    person = None if link is None else await recoveries.accused(services.database, link, services.clock())
     if link is None or person is None:
         return loading.halted(request, problems.RECOVERY_OVER)
-    context = {"csrf": links.form_token(services_of(request), link), "action": NOT_ME, "username": person.email}
+    restored = None if link.data[EMAIL] == canonical(person.email) else person.former_email
+    context = {
+        "csrf": links.form_token(services, link),
+        "action": NOT_ME,
+        "username": restored or person.email,
+        "restored": restored,
+    }
     return page(request, "signin/not_me.html", context)
 
 

@@ -17,6 +17,7 @@ CHALLENGE = "challenge"
 EMAIL_LINK = "email_link"
 NOT_ME = "not_me"
 RECOVERY = "recovery"
+EMAIL_CHANGE = "email_change"
 WORK = "work"
 RIDDLE = "riddle"
 

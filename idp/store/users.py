@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, func, or_, select, update
+from sqlalchemy import bindparam, case, delete, exists, func, or_, select, update
 
 from idp.store.db import Connection, Effect, Row, Statement, Transaction
 from idp.store.ids import new_id
@@ -89,6 +89,25 @@ _RECOVERED = Statement(
         recovery_from=None,
     ),
 )
+_OTHER = _USERS.alias("other")
+_IS_FREE = ~exists(
+    select(_OTHER.c.id).where(_OTHER.c.email_canonical == bindparam("new_canonical"), _OTHER.c.id != bindparam("of"))
+)
+_CHANGE_EMAIL = Statement(
+    Effect.REVOKE,
+    update(_USERS)
+    .where(_USERS.c.id == bindparam("of"), _IS_FREE)
+    .values(
+        email=bindparam("new_email"),
+        email_canonical=bindparam("new_canonical"),
+        email_verified_at=bindparam("verified"),
+        former_email=bindparam("former"),
+        email_changed_at=bindparam("now"),
+        updated_at=bindparam("now"),
+        links_valid_from=bindparam("now"),
+        recovery_from=None,
+    ),
+)
 _ENABLE = Statement(
     Effect.WRITE,
     update(_USERS)
@@ -129,6 +148,8 @@ class Person:
     links_valid_from: datetime | None = None
     recovery_from: datetime | None = None
     deletion_at: datetime | None = None
+    former_email: str | None = None
+    email_changed_at: datetime | None = None
 
     @property
     def subject(self) -> Subject:
@@ -184,6 +205,8 @@ async def create(
         links_valid_from=None,
         recovery_from=None,
         deletion_at=None,
+        former_email=None,
+        email_changed_at=None,
     )
     return None if row is None else user_id
 
@@ -231,6 +254,22 @@ async def call_in_links(transaction: Transaction, user_id: str, now: datetime) -
 async def lock_out(transaction: Transaction, user_id: str, since: datetime, now: datetime) -> None:
     """Nobody signs in until the person has recovered the account; what it has got `since` then may not be theirs."""
     await transaction.run(_LOCK_OUT, of=user_id, since=since, now=now)
+
+
+async def change_email(
+    transaction: Transaction, user_id: str, email: str, former: str | None, now: datetime, *, verified: bool = True
+) -> bool:
+    """False where somebody else has the address. Links that were mailed so far are called in."""
+    changed = await transaction.run(
+        _CHANGE_EMAIL,
+        of=user_id,
+        new_email=check_email(email),
+        new_canonical=canonical(email),
+        former=former,
+        verified=now if verified else None,
+        now=now,
+    )
+    return changed == 1
 
 
 async def start_recovery(transaction: Transaction, user_id: str, starts: datetime | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 
@@ -18,6 +18,7 @@ from idp.web.origin import origin_of
 KEEP = timedelta(days=2)  # what could not be sent by then is no news
 NOT_ME = "/not-me"
 NOT_ME_LIFETIME = timedelta(days=30)
+WAY_BACK = timedelta(days=7)  # to an address that was changed
 EMAIL = "email"  # what a link to this address stands for
 
 
@@ -97,20 +98,30 @@ async def send(
     app: str = "",
     action: str = "",
 ) -> None:
-    """`action` is a link that the person needs to go on, beside the one that says that it was somebody else."""
+    """`action` is a link that the person needs to go on, beside the one that says that it was somebody else.
+
+    Whose address it was until a few days ago is told, too, so that nobody hides a theft by changing the address.
+    """
     if not services.settings.smtp_url or person.email_verified_at is None:
         return
     now = services.clock()
-    about = {EMAIL: canonical(person.email)}
-    link = await links.issue(transaction, handles.NOT_ME, person.id, now, now + NOT_ME_LIFETIME, **about)
     context = {
         "what": notice.what,
         "facts": _facts(request, app) | {"Time": f"{now:%Y-%m-%d %H:%M} UTC"},
-        "action": action,
-        "not_me": links.url(services, NOT_ME, link),
     }
-    mail = mails.written(services, person.email, notice.subject, "notice", context)
-    await mails.put(transaction, services, mail, now + KEEP, decoy=False)
+    former = former_email(person, now)
+    for to, link in ((person.email, action), *(((former, ""),) if former else ())):
+        about = {EMAIL: canonical(to)}
+        secret = await links.issue(transaction, handles.NOT_ME, person.id, now, now + NOT_ME_LIFETIME, **about)
+        ways = {"action": link, "not_me": links.url(services, NOT_ME, secret)}
+        mail = mails.written(services, to, notice.subject, "notice", context | ways)
+        await mails.put(transaction, services, mail, now + KEEP, decoy=False)
+
+
+def former_email(person: Person, now: datetime) -> str | None:
+    """The address whose owner may still take the account back."""
+    changed_at = person.email_changed_at
+    return person.former_email if changed_at is not None and now < changed_at + WAY_BACK else None
 
 
 def _facts(request: Request | None, app: str) -> dict[str, str]:

@@ -140,6 +140,14 @@ RECOVERY_EARLY = Problem(
     "you",
     "Open the link in the mail again after {starts}. Sign in as usual if you can: that calls it off.",
 )
+ADDRESS_TAKEN = Problem(
+    409,
+    "This address cannot be used",
+    "Another account has it, so nothing was changed.",
+    "you",
+    "Use another address, or sign in with the account that has this one.",
+    Link("/account/email", "Use another address"),
+)
 TOO_MANY_STORED = Problem(
     429,
     "Too many sign-ins at once",

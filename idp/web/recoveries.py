@@ -82,10 +82,13 @@ async def find(connection: Connection, link: Link) -> Recovery | None:
     return None if person is None else await _recovery(connection, link, person)
 
 
-async def accused(connection: Connection, link: Link) -> Person | None:
+async def accused(connection: Connection, link: Link, now: datetime) -> Person | None:
     """Whose account a link would lock; None where it was mailed to an address that is not theirs any more."""
     person = await links.person_of(connection, link, revocable=False)
-    return person if person is not None and link.data[notices.EMAIL] == canonical(person.email) else None
+    if person is None or link.data[notices.EMAIL] == canonical(person.email):
+        return person
+    former = notices.former_email(person, now)
+    return person if former is not None and link.data[notices.EMAIL] == canonical(former) else None
 
 
 async def ask(
@@ -165,13 +168,15 @@ async def lock_out(transaction: Transaction, request: Request, services: Service
     transaction.durable()
     now = services.clock()
     await users.held(transaction, str(link.data["user_id"]))
-    person = await accused(transaction, link)
+    person = await accused(transaction, link, now)
     if person is None or not await links.take(transaction, handles.NOT_ME, link, now):
         return None
     since = datetime.fromisoformat(link.data["at"]) - services.settings.fresh_proof
     await users.lock_out(transaction, person.id, since, now)
     await _end_access(transaction, request, services, person, now)
-    await audit.record(transaction, services, Event.USER_DISOWNED, origin_of(request), subject=person.subject)
+    origin, restored = origin_of(request), await _restore_email(transaction, person, link, now)
+    about = person.subject
+    await audit.record(transaction, services, Event.USER_DISOWNED, origin, subject=about, restored=restored)
     locked = await users.held(transaction, person.id)
     if locked is not None and locked.disowned_at is not None and services.settings.mail_recovers:
         await ask(transaction, request, services, locked.email, locked)
@@ -183,6 +188,14 @@ async def call_off(transaction: Transaction, request: Request, services: Service
     await users.start_recovery(transaction, person.id, None)
     origin = origin_of(request)
     await audit.record(transaction, services, Event.RECOVERY_CANCELLED, origin, subject=person.subject)
+
+
+async def _restore_email(transaction: Transaction, person: Person, link: Link, now: datetime) -> bool:
+    """The former address is the account's again, where the link was mailed to that one."""
+    former = person.former_email
+    if former is None or link.data[notices.EMAIL] == canonical(person.email):
+        return False
+    return await users.change_email(transaction, person.id, former, None, now)
 
 
 async def _recovery(connection: Connection, link: Link, person: Person) -> Recovery:

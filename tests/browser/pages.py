@@ -6,10 +6,12 @@ from contextlib import contextmanager
 import pyotp
 from playwright.sync_api import Page
 
+from idp.account import email_links
 from idp.protocol.claims import ACR_TWO_FACTORS
-from idp.web import own
+from idp.web import own, recoveries
+from idp.web.notices import NOT_ME
 from tests.browser.conftest import PROOF, App, Development, allow, name_oneself, press, sign_in
-from tests.mail import link_in
+from tests.mail import link_in, mailed_link, text_of
 from tests.provider import PASSWORD, Browser, authorize_url
 from tests.signin.reading import eventually, query
 
@@ -134,6 +136,95 @@ def factor_by_mail(page: Page, app: App) -> None:
 def mailed_factor(page: Page, app: App) -> None:
     factor_by_mail(page, app)
     press(page, "#send")
+
+
+def recover(page: Page, app: App) -> None:
+    password(page, app)
+    page.locator("a[href$='/recover']").click()
+
+
+def recover_nobody(page: Page, app: App) -> None:
+    recover(page, app)
+    page.locator("#username").fill("   ")
+    press(page, "#continue")
+
+
+def recover_asked(page: Page, app: App) -> None:
+    no_mail_yet(app)
+    recover(page, app)
+    press(page, "#continue")
+
+
+def lost_device(page: Page, app: App) -> None:
+    factor(page, app)
+    page.locator("a[href$='/recover']").click()
+
+
+def lost_asked(page: Page, app: App) -> None:
+    no_mail_yet(app)
+    lost_device(page, app)
+    press(page, "#continue")
+
+
+def _mailed(app: App, link_page: str) -> str:
+    eventually(app.provider, "SELECT count(*) FROM outbox WHERE kind = 'mail'", 0)
+    mail = next(mail for mail in app.mails.mails if f"{link_page}/" in text_of(mail))
+    return app.provider.issuer + mailed_link(mail, link_page)
+
+
+def recovery_early(page: Page, app: App) -> None:
+    lost_asked(page, app)
+    page.goto(_mailed(app, recoveries.PAGE))
+
+
+def set_password(page: Page, app: App) -> None:
+    recover_asked(page, app)
+    page.goto(_mailed(app, recoveries.PAGE))
+
+
+def set_password_refused(page: Page, app: App) -> None:
+    set_password(page, app)
+    page.locator("#password").fill("elevenchars")
+    press(page, "#continue")
+
+
+def recovery_over(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}{recoveries.PAGE}")
+
+
+def after_recovery(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}/recovered")
+
+
+def not_me(page: Page, app: App) -> None:
+    no_mail_yet(app)
+    signed_in(page, app)
+    page.goto(_mailed(app, NOT_ME))
+
+
+def locked(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}/locked")
+
+
+def change_email(page: Page, app: App) -> None:
+    home(page, app)
+    page.goto(f"{app.provider.issuer}{own.EMAIL}")
+
+
+def confirm_email(page: Page, app: App) -> None:
+    change_email(page, app)
+    no_mail_yet(app)
+    page.locator("#email").fill("ana@another-long-domain-name.example.test")
+    press(page, "#continue")
+    page.goto(_mailed(app, email_links.PAGE))
+
+
+def email_changed(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}{email_links.DONE}")
+
+
+def email_half_changed(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}{email_links.DONE}?next")
 
 
 def new_password(page: Page, app: App) -> None:
@@ -350,6 +441,22 @@ PAGES: dict[str, Way] = {
     "too many mails": too_many_mails,
     "factor by mail": factor_by_mail,
     "mailed factor": mailed_factor,
+    "recover": recover,
+    "recover nobody": recover_nobody,
+    "recover asked": recover_asked,
+    "lost device": lost_device,
+    "lost asked": lost_asked,
+    "recovery early": recovery_early,
+    "set password": set_password,
+    "set password refused": set_password_refused,
+    "recovery over": recovery_over,
+    "after recovery": after_recovery,
+    "not me": not_me,
+    "locked": locked,
+    "change email": change_email,
+    "confirm email": confirm_email,
+    "email changed": email_changed,
+    "email half changed": email_half_changed,
     "new password": new_password,
     "wrong new password": wrong_new_password,
     "offer": offer,

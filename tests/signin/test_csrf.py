@@ -16,7 +16,7 @@ from tests.signin.reading import expire, heading_of, page_of, path_of, post, sid
 # A cross-site post is how these requests may come; it carries no authority and changes nothing of a person's.
 EXEMPT = {"/authorize", "/logout"}
 # Their forms belong to a link that was mailed, and have tests of their own beside what they do.
-MAILED = {"/recover", "/not-me"}
+MAILED = {"/recover", "/not-me", "/email-change"}
 POSTS = sorted(
     route.path
     for route in routes.PAGES
@@ -49,6 +49,7 @@ FIELDS = {
     "/account/authenticator": {"code": "123456", "setup": "any", "name": "Phone"},
     "/account/authenticator/{device}/remove": {},
     "/account/recovery-codes": {"setup": ".any"},
+    "/account/email": {"email": "new@example.test"},
     "/account/sessions": {},
     "/account/sessions/{session}/end": {},
 }
