@@ -98,7 +98,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) -> 
     mail = {"smtp_url": mail_server.url, "email_codes": "sign_in"}
     with running(tmp_path_factory.mktemp("browser"), name="Example sign-in", **mail) as provider:
         provider.create_user()
-        for email, name in (("ben", "Ben"), ("elif", "Elif"), ("finn", "Finn")):
+        for email, name in (("ben", "Ben"), ("elif", "Elif"), ("finn", "Finn"), ("gwen", "Gwen")):
             provider.create_user(f"{email}@example.test", name=f"{name} Example")
         for email in ("cleo", "dora"):  # no mail is a second factor of who has an address that nobody verified
             by_name = ("--name", f"{email.title()} Example", "--password-stdin")

@@ -120,7 +120,7 @@ def outcome(provider: Provider, link: str) -> str:
 
 def after_the_wait(provider: Provider) -> None:
     """As if whatever has to wait had waited."""
-    past = timedelta(hours=3)
+    past = timedelta(hours=30)
     for user_id, starts in query(provider, "SELECT id, recovery_from FROM users WHERE recovery_from IS NOT NULL"):
         then = (datetime.fromisoformat(starts) - past).astimezone(UTC)
         stored = then.isoformat(timespec="microseconds")[:26] + "Z"
@@ -610,3 +610,21 @@ def test_without_mail_the_page_says_who_can_help(tmp_path_factory: pytest.TempPa
         assert "help@example.test" in text
         assert "Send the mail" not in text
         assert post(browser, f"{path_of(browser)}", csrf="x").status_code in (403, 405)
+
+
+def test_lg_02_no_link_and_no_new_password_is_written_anywhere(
+    provider: Provider, app: App, mail_server: Catcher
+) -> None:
+    """Whoever reads the log, the audit or the database looks there for links that open or lock an account."""
+    Browser(provider.issuer).sign_in(app.url())
+    asked(provider, app)
+    mail_server.newest(3)
+    links = [mailed_link(mail, page) for mail in mail_server.mails for page in (PAGE, NOT_ME) if page in text_of(mail)]
+    assert len(links) == 3
+    opened(provider, links[0])
+    recovered(provider, next(link for link in links if link.startswith(PAGE)))
+    stored = b"".join(file.read_bytes() for file in (provider.folder / "data").glob("idp.db*"))
+    assert EMAIL.encode() in stored
+    for secret in (*(link.rpartition("/")[2] for link in links), NEW, PASSWORD):
+        assert secret not in provider.log.read_text()
+        assert secret.encode() not in stored
