@@ -156,7 +156,8 @@ def set_password(who: str, *, password_stdin: bool, password_hash_stdin: bool, a
 async def _replace_password(services: Services, person: Person, encoded: str) -> None:
     async with services.database.transaction() as transaction:
         transaction.durable()
-        # Locks the old one, as a sign-in does first: nobody proves it after the time that the new one bears.
+        # Locks the person and the old one, as a sign-in does: nobody proves it after the time that the new one bears.
+        await users.held(transaction, person.id)
         await credentials.changed_at(transaction, person.id, credentials.PASSWORD)
         now, data, factor = services.clock(), {"hash": encoded}, credentials.PASSWORD
         stored = await credentials.find(transaction, services.sealer, person.id, factor)

@@ -138,7 +138,9 @@ async def fault_of(
     tried = await email_codes.take_try(transaction, row_id)
     if tried is None:
         return SPENT
-    verdict = message.check(services.sealer.subkey(_KEY), row_id, tried.mails, typed, services.clock())
+    since = None if person is None else person.links_valid_from
+    counts = [each for each in tried.mails if since is None or each.until - LIFETIME >= since]
+    verdict = message.check(services.sealer.subkey(_KEY), row_id, counts, typed, services.clock())
     if verdict is Verdict.RIGHT and person is not None and tried.user_id == person.id:
         await email_codes.use_up(transaction, row_id)
         return None

@@ -93,6 +93,8 @@ async def holds(transaction: Transaction, interaction: Interaction, person: Pers
 
 async def still_stand(transaction: Transaction, person: Person, proofs: Sequence[Proof]) -> bool:
     """Whether what was proved before is the person's still. Who changes their password waits for us to end."""
+    if person.devices_valid_from is not None and any(proof.at < person.devices_valid_from for proof in proofs):
+        return False  # whatever it was, access was ended since
     shown = {proof.factor for proof in proofs if proof.factor in SECOND}
     if shown and not shown <= await credentials.enrolled(transaction, person.id):
         return False

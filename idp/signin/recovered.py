@@ -12,7 +12,7 @@ from idp.factors.proofs import asks_for_second
 from idp.protocol.errors import InvalidRequest
 from idp.services import services_of
 from idp.signin import loading
-from idp.store import credentials, handles
+from idp.store import handles
 from idp.store.ids import hash_of
 from idp.store.users import canonical
 from idp.web import cookies, links, own, problems, recoveries
@@ -27,7 +27,7 @@ RECOVERED, LOCKED = "/recovered", "/locked"
 
 async def show(request: Request) -> Response:
     recovery = await _found(request)
-    return recovery if isinstance(recovery, Response) else await _form(request, recovery, None)
+    return recovery if isinstance(recovery, Response) else _form(request, recovery, None)
 
 
 async def set_password(request: Request) -> Response:
@@ -44,9 +44,9 @@ async def set_password(request: Request) -> Response:
     typed, person = form.get("password") or "", recovery.person
     about = new_passwords.about(person.email, person.claims)
     try:
-        await new_passwords.judge(services, typed, about, asker, alone=await _stands_alone(request, recovery))
+        await new_passwords.judge(services, typed, about, asker, alone=not asks_for_second(recovery.remaining))
     except UnacceptablePassword as problem:
-        return await _form(request, recovery, str(problem))
+        return _form(request, recovery, str(problem))
     encoded = await services.hashing.hash(typed, asker)
     async with services.database.transaction() as transaction:
         done = await recoveries.complete(transaction, request, services, recovery.link, encoded)
@@ -116,24 +116,19 @@ async def _found(request: Request) -> Recovery | Response:
     return recovery
 
 
-async def _form(request: Request, recovery: Recovery, refusal: str | None) -> Response:
+def _form(request: Request, recovery: Recovery, refusal: str | None) -> Response:
     services = services_of(request)
     error = refusal and {"summary": "That password cannot be used", "field": "password", "message": refusal}
     context = {
         "csrf": links.form_token(services, recovery.link),
         "action": recoveries.PAGE,
         "username": recovery.person.email,
-        "drops": recovery.drops or bool(recovery.newer),
-        "least": new_passwords.least(services, alone=await _stands_alone(request, recovery)),
+        "drops": bool(recovery.gone),
+        "least": new_passwords.least(services, alone=not asks_for_second(recovery.remaining)),
         "most": MAX_LENGTH,
         "error": error,
     }
     return page(request, "signin/set_password.html", context, status=400 if error else 200)
-
-
-async def _stands_alone(request: Request, recovery: Recovery) -> bool:
-    found = await credentials.enrolled(services_of(request).database, recovery.person.id)
-    return recovery.drops or not asks_for_second(found)
 
 
 async def _interrupted(request: Request) -> str | None:

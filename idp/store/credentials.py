@@ -37,7 +37,8 @@ _OWNED = Statement(
 _STILL = Statement(
     Effect.READ,
     select(_CREDENTIALS.c.id)
-    .join_from(_CREDENTIALS, _USERS, _USERS.c.id == _CREDENTIALS.c.user_id)
+    # the person first, whom whoever changes something of theirs locks first, too
+    .join_from(_USERS, _CREDENTIALS, _USERS.c.id == _CREDENTIALS.c.user_id)
     .where(
         _CREDENTIALS.c.id == bindparam("id"),
         _CREDENTIALS.c.version == bindparam("version"),
@@ -84,12 +85,10 @@ _REMOVE = Statement(
         or_(_CREDENTIALS.c.id == bindparam("id"), bindparam("id", type_=_CREDENTIALS.c.id.type).is_(None)),
     ),
 )
-_NEWER = Statement(
+_LISTED = Statement(
     Effect.READ,
-    select(_CREDENTIALS.c.id, _CREDENTIALS.c.factor).where(
-        _CREDENTIALS.c.user_id == bindparam("user_id"),
-        _CREDENTIALS.c.factor != PASSWORD,
-        _CREDENTIALS.c.created_at >= bindparam("since", type_=_CREDENTIALS.c.created_at.type),
+    select(_CREDENTIALS.c.id, _CREDENTIALS.c.factor, _CREDENTIALS.c.created_at).where(
+        _CREDENTIALS.c.user_id == bindparam("user_id")
     ),
 )
 
@@ -103,6 +102,15 @@ class StoredFactor:
     version: int
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Which factor somebody has, and since when."""
+
+    id: str
+    factor: str
+    created_at: datetime
 
 
 async def find(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> StoredFactor | None:
@@ -142,9 +150,9 @@ async def enrolled(connection: Connection, user_id: str) -> frozenset[str]:
     return frozenset(row.factor for row in await connection.all(_ENROLLED, user_id=user_id))
 
 
-async def newer(connection: Connection, user_id: str, since: datetime) -> list[tuple[str, str]]:
-    """The id and the factor of all but the password that a person has had only since then."""
-    return [(row.id, row.factor) for row in await connection.all(_NEWER, user_id=user_id, since=since)]
+async def listed(connection: Connection, user_id: str) -> list[Listed]:
+    """All that a person has."""
+    return [Listed(*row) for row in await connection.all(_LISTED, user_id=user_id)]
 
 
 async def of_person(connection: Connection, sealer: Sealer, user_id: str, factor: str) -> list[StoredFactor]:

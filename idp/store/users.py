@@ -65,11 +65,7 @@ _LOCK_OUT = Statement(
     .where(_USERS.c.id == bindparam("of"))
     .values(
         disabled_at=func.coalesce(_USERS.c.disabled_at, bindparam("now")),
-        disowned_at=case(
-            (_USERS.c.disabled_at.is_(None), bindparam("since")),
-            (_USERS.c.disowned_at > bindparam("since"), bindparam("since")),
-            else_=_USERS.c.disowned_at,
-        ),
+        disowned_at=case((_USERS.c.disabled_at.is_(None), bindparam("since")), else_=_USERS.c.disowned_at),
         links_valid_from=bindparam("now"),
         recovery_from=None,
     ),
@@ -86,6 +82,7 @@ _RECOVERED = Statement(
         disowned_at=None,
         email_verified_at=func.coalesce(_USERS.c.email_verified_at, bindparam("verified")),
         links_valid_from=bindparam("now"),
+        recovered_at=bindparam("now"),
         recovery_from=None,
     ),
 )
@@ -150,6 +147,7 @@ class Person:
     deletion_at: datetime | None = None
     former_email: str | None = None
     email_changed_at: datetime | None = None
+    recovered_at: datetime | None = None
 
     @property
     def subject(self) -> Subject:
@@ -207,6 +205,7 @@ async def create(
         deletion_at=None,
         former_email=None,
         email_changed_at=None,
+        recovered_at=None,
     )
     return None if row is None else user_id
 

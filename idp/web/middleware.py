@@ -1,6 +1,7 @@
 """The one layer in front of everything: a reference, the guard, time limits, headers, one log line, no bare failure."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 
@@ -35,6 +36,7 @@ _UNLESS_SET = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_MAYBE_SECRET = re.compile(r"[A-Za-z0-9_-]{24,}")
 _ERRORS = {500: "server_error", 503: "temporarily_unavailable"}
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
@@ -119,7 +121,7 @@ class Front:
         scope["app"] = scope.get("app") or self._app
         request = Request(scope, receive)
         if problem is problems.BROKEN:
-            log.error("failed", reference=answer.reference, path=scope["path"], exc_info=error)
+            log.error("failed", reference=answer.reference, path=_path(scope), exc_info=error)
         elif isinstance(error, Rejected):
             refused_page(request, problem, str(error))
         else:
@@ -175,12 +177,18 @@ class _Answer:
         log.info(
             "request",
             method=self._scope["method"],
-            path=getattr(self._scope.get("route"), "path", None) or self._scope["path"][:200],
+            path=_path(self._scope),
             status=self.status,
             ms=round((time.perf_counter() - self._began) * 1000, 1),
             reference=self.reference,
             **self._scope.get("idp.log", {}),
         )
+
+
+def _path(scope: Scope) -> str:
+    """The route, or what was asked for instead of one: without what may be the secret of a link that was mangled."""
+    route: str | None = getattr(scope.get("route"), "path", None)
+    return route or _MAYBE_SECRET.sub("...", scope["path"][:200])
 
 
 def _extend(limit: asyncio.Timeout, until: float) -> None:

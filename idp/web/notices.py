@@ -98,11 +98,11 @@ async def send(
     app: str = "",
     action: str = "",
 ) -> None:
-    """`action` is a link that the person needs to go on, beside the one that says that it was somebody else.
+    """`action` is a link that the person asked for to go on, beside the one that says that it was somebody else.
 
     Whose address it was until a few days ago is told, too, so that nobody hides a theft by changing the address.
     """
-    if not services.settings.smtp_url or person.email_verified_at is None:
+    if not services.settings.smtp_url or (person.email_verified_at is None and not action):
         return
     now = services.clock()
     context = {

@@ -4,6 +4,7 @@ Who reads a person's mail may set a new password at once. What takes second fact
 says so, so that the person can stop it: by signing in with both factors, or by the link that locks the account.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -16,6 +17,7 @@ from idp.factors import passkey, password
 from idp.factors.proofs import SECOND
 from idp.services import Services
 from idp.store import consents, credentials, grants, handles, sessions, users
+from idp.store.credentials import Listed
 from idp.store.db import Connection, Transaction
 from idp.store.users import Person, canonical
 from idp.web import links, mails, notices, throttle
@@ -45,16 +47,22 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Recovery:
-    """A link and its person. `newer` are factors that the person may not have set up themselves."""
+    """A link, its person, and all that the person has."""
 
     link: Link
     person: Person
-    newer: tuple[tuple[str, str], ...]
+    factors: Sequence[Listed]
 
     @property
-    def drops(self) -> bool:
-        """Whether it takes all second factors away."""
-        return bool(self.link.data[_DROPS])
+    def gone(self) -> Sequence[Listed]:
+        """What it takes away: all second factors, or what somebody else may have set up."""
+        if self.link.data[_DROPS]:
+            return [each for each in self.factors if each.factor in SECOND]
+        return _doubtful(self.person, self.factors)
+
+    @property
+    def remaining(self) -> frozenset[str]:
+        return frozenset(each.factor for each in self.factors if each not in self.gone)
 
     @property
     def by_mail(self) -> bool:
@@ -71,20 +79,29 @@ class Recovery:
         if person.disabled_at is not None and person.disowned_at is None:
             return State.OVER  # by who runs the provider
         if self.starts is None:
-            return State.OVER if self.newer and self.by_mail else State.READY
+            return State.OVER if self.by_mail and _must_wait(self.person, self.factors) else State.READY
         if person.recovery_from != self.starts:
             return State.OVER
         return State.READY if now >= self.starts else State.EARLY
 
 
 async def find(connection: Connection, link: Link) -> Recovery | None:
+    """None where the person's links were called in, or it was mailed to an address that is not theirs any more."""
     person = await links.person_of(connection, link)
-    return None if person is None else await _recovery(connection, link, person)
+    if person is None or link.data[notices.EMAIL] != canonical(person.email):
+        return None
+    return Recovery(link, person, await credentials.listed(connection, person.id))
 
 
 async def accused(connection: Connection, link: Link, now: datetime) -> Person | None:
-    """Whose account a link would lock; None where it was mailed to an address that is not theirs any more."""
+    """Whose account a link would lock; None where it was mailed to an address that is not theirs any more.
+
+    What was mailed before the account was recovered locks it no more.
+    """
     person = await links.person_of(connection, link, revocable=False)
+    recovered_at = None if person is None else person.recovered_at
+    if recovered_at is not None and datetime.fromisoformat(link.data["at"]) < recovered_at:
+        return None
     if person is None or link.data[notices.EMAIL] == canonical(person.email):
         return person
     former = notices.former_email(person, now)
@@ -103,10 +120,12 @@ async def ask(
 ) -> None:
     """Mails a link to who is `held`; to nobody, it is as much work. `lost`: they have no second factor any more."""
     now = services.clock()
-    starts = None if person is None else await _starts(transaction, services, person, now, lost=lost)
-    drops = starts is not None and person is not None and person.disowned_at is None
+    factors = await credentials.listed(transaction, person.id if person else "")
+    starts = _starts(services, person, factors, now, lost=lost) if person else None
+    drops = starts is not None and person is not None and not _doubtful(person, factors)
     until = now + LIFETIME if starts is None else starts + WINDOW
     about = {_DROPS: drops, _STARTS: starts and starts.isoformat(), _BY_MAIL: True, TICKET: ticket}
+    about |= {notices.EMAIL: canonical(person.email if person else address)}
     secret = await links.issue(transaction, handles.RECOVERY, person.id if person else None, now, until, **about)
     subject, origin = person.subject if person else None, origin_of(request)
     await audit.record(transaction, services, Event.RECOVERY_ASKED, origin, subject=subject, waits=starts is not None)
@@ -124,7 +143,7 @@ async def ask(
 async def by_operator(transaction: Transaction, services: Services, person: Person, *, drops: bool) -> str:
     """A link that whoever runs the provider hands to the person; it says nothing about who has the address."""
     now = services.clock()
-    about = {_DROPS: drops, _STARTS: None, _BY_MAIL: False, TICKET: None}
+    about = {_DROPS: drops, _STARTS: None, _BY_MAIL: False, TICKET: None, notices.EMAIL: canonical(person.email)}
     secret = await links.issue(transaction, handles.RECOVERY, person.id, now, now + OF_OPERATOR, **about)
     await audit.record(transaction, services, Event.RECOVERY_ASKED, COMMAND_LINE, subject=person.subject, waits=False)
     notice = Notice("A way back into your account", "A link was made for your account by which a new password is set.")
@@ -140,21 +159,23 @@ async def complete(
     It signs nobody in, and second factors are asked for as before, but those that it takes away.
     """
     transaction.durable()
-    user_id, now = str(link.data["user_id"]), services.clock()
-    # Locks the password first, as a sign-in does.
+    user_id = str(link.data["user_id"])
+    await users.held(transaction, user_id)
     await credentials.changed_at(transaction, user_id, password.NAME)
-    person = await users.held(transaction, user_id)
-    current = await links.person_of(transaction, link)
-    if person is None or current is None or not await links.take(transaction, handles.RECOVERY, link, now):
+    now = services.clock()  # by now: what was proved while others were waited for is older
+    recovery = await find(transaction, link)
+    if recovery is None or recovery.state(now) is not State.READY:
         return None
-    recovery = await _recovery(transaction, link, person)
-    if recovery.state(now) is not State.READY:
+    if not await links.take(transaction, handles.RECOVERY, link, now):
         return None
+    person = recovery.person
     stored = await credentials.find(transaction, services.sealer, user_id, password.NAME)
     data = {"hash": new_hash}
     await credentials.put(transaction, services.sealer, user_id, password.NAME, stored, data, now)
     dropped = await _drop(transaction, request, services, recovery)
-    await _end_access(transaction, request, services, person, now)
+    await _end_access(transaction, services, person, now)
+    guessed = throttle.KINDS if dropped else (throttle.PASSWORD, throttle.EMAIL)
+    await throttle.unlock(transaction, services, person.email, network_of(request), guessed)
     await users.recovered(transaction, user_id, now, by_mail=recovery.by_mail)
     origin = origin_of(request)
     await audit.record(transaction, services, Event.RECOVERY_COMPLETED, origin, subject=person.subject, dropped=dropped)
@@ -166,16 +187,17 @@ async def complete(
 async def lock_out(transaction: Transaction, request: Request, services: Services, link: Link) -> Person | None:
     """It was not them: ends all access and keeps everybody out until the person has recovered the account."""
     transaction.durable()
-    now = services.clock()
     await users.held(transaction, str(link.data["user_id"]))
+    now = services.clock()
     person = await accused(transaction, link, now)
     if person is None or not await links.take(transaction, handles.NOT_ME, link, now):
         return None
-    since = datetime.fromisoformat(link.data["at"]) - services.settings.fresh_proof
-    await users.lock_out(transaction, person.id, since, now)
-    await _end_access(transaction, request, services, person, now)
-    origin, restored = origin_of(request), await _restore_email(transaction, person, link, now)
-    about = person.subject
+    restored = await _restore_email(transaction, person, link, now)
+    if person.disowned_at is not None and not restored:
+        return person  # locked already: what began then goes on
+    await users.lock_out(transaction, person.id, now - notices.NOT_ME_LIFETIME, now)
+    await _end_access(transaction, services, person, now)
+    origin, about = origin_of(request), person.subject
     await audit.record(transaction, services, Event.USER_DISOWNED, origin, subject=about, restored=restored)
     locked = await users.held(transaction, person.id)
     if locked is not None and locked.disowned_at is not None and services.settings.mail_recovers:
@@ -198,37 +220,38 @@ async def _restore_email(transaction: Transaction, person: Person, link: Link, n
     return await users.change_email(transaction, person.id, former, None, now)
 
 
-async def _recovery(connection: Connection, link: Link, person: Person) -> Recovery:
+def _doubtful(person: Person, factors: Sequence[Listed]) -> Sequence[Listed]:
+    """What somebody else may have set up who was in the account, once its person said so."""
     since = person.disowned_at
-    return Recovery(link, person, tuple(await credentials.newer(connection, person.id, since)) if since else ())
+    if since is None:
+        return ()
+    return [each for each in factors if each.factor != password.NAME and each.created_at >= since]
 
 
-async def _starts(
-    connection: Connection, services: Services, person: Person, now: datetime, *, lost: bool
+def _must_wait(person: Person, factors: Sequence[Listed]) -> bool:
+    """Whether a mail alone would get past something that its reader has not got."""
+    names = {each.factor for each in factors}
+    if person.email_verified_at is None and not names.isdisjoint(SECOND):
+        return True
+    return bool(_doubtful(person, factors)) or (passkey.NAME in names and password.NAME not in names)
+
+
+def _starts(
+    services: Services, person: Person, factors: Sequence[Listed], now: datetime, *, lost: bool
 ) -> datetime | None:
     """From when on the link for this person counts; None is at once. Asked for again it is no sooner and no later."""
-    if person.email_verified_at is None:
-        return None  # what there is was never the owner's of the address, and goes
-    if person.disowned_at is not None:
-        waits = bool(await credentials.newer(connection, person.id, person.disowned_at))
-    else:
-        enrolled = await credentials.enrolled(connection, person.id)
-        waits = lost or (passkey.NAME in enrolled and password.NAME not in enrolled)
-    if not waits:
+    if not lost and not _must_wait(person, factors):
         return None
     pending = person.recovery_from
     return pending if pending is not None and now < pending + WINDOW else now + services.settings.recovery_wait
 
 
 async def _drop(transaction: Transaction, request: Request, services: Services, recovery: Recovery) -> bool:
-    """Takes factors away; also all that was set up before anybody had shown that the address is theirs."""
-    person, gone = recovery.person, set()
-    if recovery.drops or (recovery.by_mail and person.email_verified_at is None):
-        gone = {name for name in SECOND if await credentials.remove(transaction, person.id, name)}
-    for factor_id, name in recovery.newer:
-        if await credentials.remove(transaction, person.id, name, factor_id):
-            gone.add(name)
-    for name in sorted(gone):
+    """Takes factors away, and what was allowed before anybody had shown that the address is theirs."""
+    person, gone = recovery.person, recovery.gone
+    for each in gone:
+        await credentials.remove(transaction, person.id, each.factor, each.id)
+    for name in sorted({each.factor for each in gone}):
         await audit.record(
             transaction, services, Event.FACTOR_REMOVED, origin_of(request), subject=person.subject, factor=name
         )
@@ -237,11 +260,8 @@ async def _drop(transaction: Transaction, request: Request, services: Services, 
     return bool(gone)
 
 
-async def _end_access(
-    transaction: Transaction, request: Request, services: Services, person: Person, now: datetime
-) -> None:
+async def _end_access(transaction: Transaction, services: Services, person: Person, now: datetime) -> None:
     await users.disown_devices(transaction, person.id, now)
-    await throttle.unlock(transaction, services, person.email, network_of(request))
     await sessions.end_all_of(transaction, person.id, now)
     await grants.end_of_user(transaction, person.id, "account recovered", now)
 
@@ -252,7 +272,7 @@ def _waiting(person: Person, starts: datetime, until: datetime) -> Notice:
         return Notice(
             "Your account is locked",
             f"From {when[0]} until {when[1]} the link below sets a new password and unlocks your account. "
-            "What was added to it since the sign-in that was not yours is taken away then.",
+            "Passkeys, apps and recovery codes that were set up in the last thirty days are taken away then.",
         )
     return Notice(
         "Somebody asked for a way back into your account",

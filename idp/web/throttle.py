@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -151,10 +151,12 @@ async def succeeded(transaction: Transaction, tried: Tries) -> None:
         await failures.forget(transaction, [*tried.paces, *tried.here])
 
 
-async def unlock(runner: Runner, services: Services, email: str, network: str = "") -> None:
+async def unlock(
+    runner: Runner, services: Services, email: str, network: str = "", kinds: Sequence[str] = KINDS
+) -> None:
     """Forgets what strangers tried, of passwords and of codes; also what was tried from the person's own network."""
     places = {"", network}
-    await failures.forget(runner, [key_of(services, kind, canonical(email), at) for kind in KINDS for at in places])
+    await failures.forget(runner, [key_of(services, kind, canonical(email), at) for kind in kinds for at in places])
 
 
 async def address_left(guess: Guess, shown: Shown | None = None) -> timedelta:

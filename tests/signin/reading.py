@@ -67,6 +67,7 @@ def walked_away(provider: Provider, minutes: int = 6) -> None:
         ]
         query(provider, "UPDATE attempts SET proofs = ? WHERE id = ?", json.dumps(proofs), attempt_id)
     query(provider, "UPDATE credentials SET updated_at = '2026-01-01T00:00:00.000000Z'")
+    query(provider, "UPDATE users SET devices_valid_from = NULL")
 
 
 def expire(provider: Provider, browser: Browser, ago: timedelta = timedelta(hours=3)) -> str:
