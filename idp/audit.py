@@ -16,6 +16,8 @@ class Event(StrEnum):
     SIGN_IN_SUCCEEDED = "sign_in.succeeded"
     SIGN_IN_FAILED = "sign_in.failed"
     EMAIL_CODE_SENT = "email_code.sent"
+    SIGN_UP_ASKED = "sign_up.asked"
+    EMAIL_VERIFIED = "email.verified"
     FACTOR_ACCEPTED = "factor.accepted"
     FACTOR_ENROLLED = "factor.enrolled"
     FACTOR_PUT_OFF = "factor.put_off"
@@ -47,6 +49,7 @@ class Event(StrEnum):
     PASSWORD_REPLACED = "password.replaced"  # noqa: S105  # the name of an event
     PASSWORD_REHASHED = "password.rehashed"  # noqa: S105  # the name of an event
     USER_CREATED = "user.created"
+    USER_INVITED = "user.invited"
     USER_UPDATED = "user.updated"
     USER_PASSWORD_SET = "user.password_set"  # noqa: S105  # the name of an event
     PASSWORD_NOT_CHANGED = "password.not_changed"  # noqa: S105  # the name of an event

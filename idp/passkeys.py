@@ -90,6 +90,11 @@ async def creation(
     return Ceremony(CREATE, subject, browser, person, not known), [each.data for each in known]
 
 
+def alone(subject: str, secret: str) -> Ceremony:
+    """The ceremony in which who is nobody yet makes the passkey that they will sign in with."""
+    return Ceremony(CREATE, subject, secret, first=True)
+
+
 async def of_person(connection: Connection, services: Services, person: str) -> list[StoredFactor]:
     return await credentials.of_person(connection, services.sealer, person, passkey.NAME)
 
@@ -110,6 +115,7 @@ def creation_options(
         user_handle=_user_handle(services, challenge, known),
         account=account,
         known=known,
+        alone=not ceremony.person,
     )
 
 

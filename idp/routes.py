@@ -2,7 +2,17 @@
 
 from starlette.routing import BaseRoute, Route
 
-from idp.account import authenticators, email, email_links, open_sessions, passkeys, passwords, recovery_codes, security
+from idp.account import (
+    address,
+    authenticators,
+    email,
+    email_links,
+    open_sessions,
+    passkeys,
+    passwords,
+    recovery_codes,
+    security,
+)
 from idp.account.access import changed, ended, fresh, seen
 from idp.oauth.authorize import authorize, stored
 from idp.oauth.discovery import discovery, jwks, meaning
@@ -13,6 +23,7 @@ from idp.oauth.userinfo import userinfo
 from idp.signin import (
     by_email,
     home,
+    joining,
     logout,
     new_passkey,
     offering,
@@ -21,12 +32,13 @@ from idp.signin import (
     recovered,
     replacing,
     second,
+    sign_up,
     with_passkey,
 )
 from idp.signin.begin import begin
 from idp.signin.confirm import confirm
 from idp.signin.loading import posted, shown, to_page
-from idp.web import own, recoveries, well_known
+from idp.web import own, recoveries, sign_ups, well_known
 from idp.web.cors import preflight
 from idp.web.links import opened
 from idp.web.notices import NOT_ME
@@ -72,6 +84,14 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/signin/{attempt}/send-code", posted(by_email.send), methods=["POST"]),
     Route("/signin/{attempt}/email", posted(by_email.code), methods=["POST"]),
     Route("/email/{link}", by_email.follow),
+    Route("/signin/{attempt}/sign-up", shown(sign_up.show)),
+    Route("/signin/{attempt}/sign-up", posted(sign_up.ask), methods=["POST"]),
+    Route("/sign-up", joining.show),
+    Route("/sign-up", joining.with_password, methods=["POST"]),
+    Route("/sign-up/passkey", joining.options),
+    Route("/sign-up/passkey", joining.with_passkey, methods=["POST"]),
+    Route("/sign-up/{link}", opened(sign_ups.PAGE)),
+    Route("/signed-up", joining.done),
     Route("/signin/{attempt}/new-password", posted(replacing.new_password), methods=["POST"]),
     Route("/signin/{attempt}/enrol", posted(second.enrol), methods=["POST"]),
     Route("/signin/{attempt}/later", posted(second.later), methods=["POST"]),
@@ -119,6 +139,10 @@ PAGES: tuple[BaseRoute, ...] = (
     Route(own.SESSIONS, seen(own.SESSIONS, open_sessions.show)),
     Route(own.SESSIONS, ended(own.SESSIONS, open_sessions.end_others), methods=["POST"]),
     Route(f"{own.SESSIONS}/{{session}}/end", ended(own.SESSIONS, open_sessions.end), methods=["POST"]),
+    Route(own.ADDRESS, seen(own.ADDRESS, address.show)),
+    Route(own.ADDRESS, ended(own.ADDRESS, address.send), methods=["POST"]),
+    Route(f"{own.ADDRESS}/confirm", ended(own.ADDRESS, address.confirm), methods=["POST"]),
+    Route(f"{own.ADDRESS}/{{link}}", opened(own.ADDRESS)),
     Route("/errors/{error}", meaning),
     Route("/static/{file}", static),
 )

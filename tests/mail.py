@@ -81,9 +81,9 @@ def code_in(mail: EmailMessage) -> str:
     return found[1]
 
 
-def link_in(mail: EmailMessage) -> str:
-    """Its path."""
-    found = re.search(r"^https?://[^/]+(/email/[\w-]{43})$", text_of(mail), re.MULTILINE)
+def link_in(mail: EmailMessage, page: str = "/email") -> str:
+    """Its path, on to this page."""
+    found = re.search(rf"^https?://[^/]+({page}/[\w-]{{43}})$", text_of(mail), re.MULTILINE)
     assert found is not None, text_of(mail)
     return found[1]
 

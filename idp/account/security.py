@@ -9,7 +9,7 @@ from starlette.responses import Response
 from idp import passkeys
 from idp.account.access import Asking
 from idp.factors import passkey, password, recovery, totp
-from idp.store import credentials
+from idp.store import credentials, users
 from idp.store.credentials import StoredFactor
 from idp.web import own
 
@@ -18,6 +18,8 @@ async def overview(asking: Asking) -> Response:
     devices = await _of(asking, totp.NAME)
     passwords = await _of(asking, password.NAME)
     keys = await _of(asking, passkey.NAME)
+    person = await users.find(asking.services.database, asking.session.user_id)
+    unconfirmed = person is not None and person.email_verified_at is None
     return asking.shown(
         "account/security.html",
         passkeys=[
@@ -47,6 +49,7 @@ async def overview(asking: Asking) -> Response:
         authenticator_page=own.AUTHENTICATOR,
         remaining=sum(recovery.remaining(codes.data) for codes in await _of(asking, recovery.NAME)),
         recovery_page=own.RECOVERY_CODES,
+        address_page=own.ADDRESS if unconfirmed and asking.services.settings.smtp_url else None,
     )
 
 

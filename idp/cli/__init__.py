@@ -8,6 +8,7 @@ from idp.cli.clients import client
 from idp.cli.config import config
 from idp.cli.dev import dev
 from idp.cli.explain import explain
+from idp.cli.invite import invite
 from idp.cli.keys import key
 from idp.cli.mail import mail
 from idp.cli.revoke import revoke
@@ -33,5 +34,6 @@ def main() -> None:
     """An OAuth 2.1 and OpenID Connect identity provider."""
 
 
+user.add_command(invite)
 for command in (serve, dev, migrate, user, client, revoke, explain, audit, key, mail, prune, config):
     main.add_command(command)

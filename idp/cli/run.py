@@ -18,7 +18,7 @@ from idp.keys import BadSigningKey
 from idp.protocol.errors import OAuthError
 from idp.secret_keys import FILE
 from idp.services import Services
-from idp.settings import Settings, SettingsError, load
+from idp.settings import BY_DOMAIN, Settings, SettingsError, load
 from idp.store.db import StoreUnavailable
 from idp.store.instance import WrongSecretKey
 from idp.store.seal import SealBroken
@@ -69,6 +69,19 @@ def _check_captcha(settings: Settings) -> None:
         raise SettingsError(f"IDP_CAPTCHA is {settings.captcha}: set IDP_CAPTCHA_SITE_KEY and IDP_CAPTCHA_SECRET too.")
 
 
+def _check_sign_up(settings: Settings) -> None:
+    """Raises SettingsError where people may sign up and no mail can reach them, or it is not clear who may."""
+    if settings.sign_up_is_open and not settings.smtp_url:
+        raise SettingsError(f"IDP_SIGN_UP is {settings.sign_up}, and IDP_SMTP_URL names no server: set it too.")
+    if settings.sign_up == BY_DOMAIN and not settings.sign_up_domains:
+        raise SettingsError("IDP_SIGN_UP is domains, and IDP_SIGN_UP_DOMAINS names none: set it too.")
+    if settings.sign_up != BY_DOMAIN and settings.sign_up_domains:
+        raise SettingsError(
+            f"IDP_SIGN_UP_DOMAINS counts with IDP_SIGN_UP=domains alone, and that is {settings.sign_up}: "
+            "change one of them."
+        )
+
+
 def of_development(settings: Settings) -> bool:
     """Whether development mode made the data directory."""
     return os.access(settings.development_file, os.F_OK)
@@ -85,7 +98,7 @@ def _check_not_development(settings: Settings) -> None:
 
 def check_usable(settings: Settings) -> None:
     """Raises SettingsError where settings that are each right do not fit together, or not this data directory."""
-    for check in (_check_tls, _check_mail, _check_captcha, _check_not_development):
+    for check in (_check_tls, _check_mail, _check_sign_up, _check_captcha, _check_not_development):
         check(settings)
 
 

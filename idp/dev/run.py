@@ -81,7 +81,7 @@ def _settings(port: int | None) -> Settings:
     if port > LAST_PORT:
         raise SettingsError(f"IDP_PORT: at most {LAST_PORT}, because the demo app and the demo API take the next two.")
     words = ("demo.read=Read from the demo API in your name",)
-    fallback = {"log_format": "text", "scope_texts": words, "email_codes": "sign_in"}
+    fallback = {"log_format": "text", "scope_texts": words, "email_codes": "sign_in", "sign_up": "open"}
     return load(fallback=fallback, issuer=_url(port), port=port, name=_SITE)
 
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from idp.protocol import params
-from idp.protocol.authorize import AnswerTo, AuthorizationRequest, Refused, client_id_of, judge
+from idp.protocol.authorize import AnswerTo, AuthorizationRequest, Refused, client_id_of, judge, prompts
 from idp.protocol.clients import Client
 from idp.protocol.errors import InvalidRequest, OAuthError, UnknownClient, UnregisteredRedirectUri
 from idp.protocol.params import Params
@@ -72,7 +72,8 @@ async def _judge(request: Request, encoded: bytes, begin: Begin) -> Response:
         parameters = params.parse(encoded)
         client = await _client(services, parameters)
         note(request, client_id=client.client_id)
-        judged, answer_to = judge(parameters, client, hints.reader(services))
+        supported = prompts(sign_up=services.settings.sign_up_is_open)
+        judged, answer_to = judge(parameters, client, hints.reader(services), supported)
     except Refused as refused:
         await refusals.refused(request, refused.error)
         return answers.refusal(request, refused.answer_to, refused.error, client.client_name)

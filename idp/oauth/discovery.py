@@ -21,7 +21,8 @@ _REFERENCE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}")
 async def discovery(request: Request) -> Response:
     """OpenID Connect Discovery section 4 and RFC 8414 section 3."""
     settings = services_of(request).settings
-    return _public(request, json.dumps(metadata.document(settings.issuer)).encode(), "application/json")
+    document = metadata.document(settings.issuer, sign_up=settings.sign_up_is_open)
+    return _public(request, json.dumps(document).encode(), "application/json")
 
 
 async def jwks(request: Request) -> Response:

@@ -1,7 +1,7 @@
 """The authorization request: an ordered list of checks that reads like the specification."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ RESPONSE_TYPES = ("code",)
 QUERY, FORM_POST = "query", "form_post"
 RESPONSE_MODES = (QUERY, FORM_POST)
 NONE, LOGIN, CONSENT, SELECT_ACCOUNT = PROMPTS = ("none", "login", "consent", "select_account")
+CREATE = "create"  # Initiating User Registration via OpenID Connect section 4
 MAX_STATE = 2048
 MAX_NONCE = 1024
 MAX_LOGIN_HINT = 320
@@ -92,6 +93,11 @@ class Refused(Exception):  # a carrier of an OAuthError, not an error of its own
         self.answer_to = answer_to
 
 
+def prompts(*, sign_up: bool) -> tuple[str, ...]:
+    """The values of prompt that are supported, where strangers may make an account and where not."""
+    return (*PROMPTS, CREATE) if sign_up else PROMPTS
+
+
 def client_id_of(params: Params) -> str:
     """Which client asks. UnknownClient where that is not said exactly once."""
     client_id = params.get("client_id")
@@ -102,8 +108,10 @@ def client_id_of(params: Params) -> str:
     return client_id
 
 
-def judge(params: Params, client: Client, read_hint: ReadHint) -> tuple[AuthorizationRequest, AnswerTo]:
-    """The judged request and where its answer goes.
+def judge(
+    params: Params, client: Client, read_hint: ReadHint, supported: Sequence[str] = PROMPTS
+) -> tuple[AuthorizationRequest, AnswerTo]:
+    """The judged request and where its answer goes; `supported` are the values that prompt may have.
 
     The redirect_uri comes first: until it is known to be registered, every refusal is an OAuthError to show to the
     person (RFC 9700 section 4.11.2). After that a refusal is `Refused`, and the app is told.
@@ -113,12 +121,14 @@ def judge(params: Params, client: Client, read_hint: ReadHint) -> tuple[Authoriz
     address = redirects.return_address(client, params.get("redirect_uri"))
     answer_to = AnswerTo(address, _mode_for_errors(params), _state_for_errors(params))
     try:
-        return _judge_rest(params, client, address, read_hint), answer_to
+        return _judge_rest(params, client, address, read_hint, supported), answer_to
     except OAuthError as error:
         raise Refused(error, answer_to) from error
 
 
-def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hint: ReadHint) -> AuthorizationRequest:
+def _judge_rest(
+    params: Params, client: Client, address: ReturnAddress, read_hint: ReadHint, supported: Sequence[str]
+) -> AuthorizationRequest:
     params.refuse_repeated()
     state = state_of(params)
     response_mode = _response_mode(params)
@@ -138,7 +148,7 @@ def _judge_rest(params: Params, client: Client, address: ReturnAddress, read_hin
         state=state,
         nonce=_bounded(params, "nonce", MAX_NONCE),
         code_challenge=challenge,
-        prompt=_prompt(params),
+        prompt=_prompt(params, supported),
         max_age=_max_age(params),
         login_hint=(params.get("login_hint") or "")[:MAX_LOGIN_HINT] or None,
         subject=_one_person(_subject(params, client, read_hint), claims.subject),
@@ -211,16 +221,18 @@ def _bounded(params: Params, name: str, limit: int) -> str | None:
     return value
 
 
-def _prompt(params: Params) -> tuple[str, ...]:
+def _prompt(params: Params, supported: Sequence[str]) -> tuple[str, ...]:
     """OpenID Connect Core section 3.1.2.1."""
-    prompts = tuple(dict.fromkeys((params.get("prompt") or "").split()))
-    if not set(prompts) <= set(PROMPTS):
+    asked = tuple(dict.fromkeys((params.get("prompt") or "").split()))
+    if not set(asked) <= set(supported):
         raise InvalidRequest(
-            "The parameter prompt holds a value that is not supported.", received=params.get("prompt"), expected=PROMPTS
+            "The parameter prompt holds a value that is not supported.",
+            received=params.get("prompt"),
+            expected=tuple(supported),
         )
-    if NONE in prompts and len(prompts) > 1:
+    if NONE in asked and len(asked) > 1:
         raise InvalidRequest("The parameter prompt holds none together with another value.")
-    return prompts
+    return asked
 
 
 def _max_age(params: Params) -> int | None:

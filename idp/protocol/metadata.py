@@ -8,7 +8,7 @@ from idp.protocol.registration import GRANT_TYPES
 from idp.protocol.scopes import STANDARD
 
 
-def document(issuer: str) -> dict[str, Any]:
+def document(issuer: str, *, sign_up: bool = False) -> dict[str, Any]:
     """The truth about this provider; what is not there is not advertised."""
     return {
         "issuer": issuer,
@@ -29,7 +29,7 @@ def document(issuer: str) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [method for method in AUTH_METHODS if method != NONE],
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "code_challenge_methods_supported": list(pkce.METHODS),
-        "prompt_values_supported": list(authorize.PROMPTS),
+        "prompt_values_supported": list(authorize.prompts(sign_up=sign_up)),
         "acr_values_supported": list(claims.ACR_VALUES),
         "display_values_supported": ["page"],
         "ui_locales_supported": ["en"],

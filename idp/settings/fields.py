@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from idp.settings.joining import JoiningSettings
 from idp.settings.kinds import LOOPBACK_HOSTS, Duration, Listed, Moment, RangeUrl, RedisUrl, Sender, SmtpUrl, number
 
 PREFIX = "IDP_"
@@ -23,7 +24,7 @@ _NETLOC = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-class Settings(BaseSettings):
+class Settings(JoiningSettings):
     """Each field is a setting; its description is what `docs/settings.md` says of it."""
 
     model_config = SettingsConfigDict(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from starlette.requests import Request
 
-from idp.protocol.authorize import SELECT_ACCOUNT, AuthorizationRequest
+from idp.protocol.authorize import CREATE, SELECT_ACCOUNT, AuthorizationRequest
 from idp.services import Services
 from idp.store.attempts import Attempt
 from idp.store.sessions import SignedIn
@@ -35,7 +35,7 @@ def chosen(signed_in: Sequence[SignedIn], attempt: Attempt, asked: Authorization
         return _one(session for session in signed_in if session.sid == attempt.session_id)
     if asked.subject is not None:
         return _one(session for session in signed_in if session.user_id == asked.subject)
-    if SELECT_ACCOUNT in asked.prompt:
+    if not {SELECT_ACCOUNT, CREATE}.isdisjoint(asked.prompt):
         return None
     if asked.login_hint is not None:
         named = canonical(asked.login_hint)

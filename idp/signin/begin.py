@@ -3,11 +3,11 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.protocol.authorize import NONE, AnswerTo, AuthorizationRequest
+from idp.protocol.authorize import CREATE, NONE, AnswerTo, AuthorizationRequest
 from idp.protocol.clients import Client
 from idp.protocol.errors import AccountSelectionRequired, ConsentRequired, LoginRequired, OAuthError
 from idp.services import services_of
-from idp.signin import accounts, pages
+from idp.signin import accounts, pages, sign_up
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
@@ -28,7 +28,8 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
     if NONE in asked.prompt:
         return _nothing_may_be_asked(interaction, step)
     interaction = await dispatcher.recalled(await dispatcher.named(interaction))
-    response = await pages.show(interaction)
+    create = CREATE in asked.prompt and asked.subject is None
+    response = await (sign_up.show if create else pages.show)(interaction)
     cookies.write(response, services.settings, cookies.BROWSER, browser, cookies.BROWSER_LIFETIME)
     return response
 

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from idp.factors import message
 from idp.factors import proofs as evidence
 from idp.factors.proofs import MULTIPLE, SECOND
-from idp.protocol.authorize import CONSENT, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
+from idp.protocol.authorize import CONSENT, CREATE, FORM_POST, LOGIN, SELECT_ACCOUNT, AnswerTo, AuthorizationRequest
 from idp.protocol.claims import ACR_TWO_FACTORS, Authentication, acr_told
 from idp.protocol.clients import Client
 from idp.protocol.grants.authorization_code import Code
@@ -315,7 +315,7 @@ async def _expected(interaction: Interaction) -> str | None:
     asked = interaction.asked
     if interaction.session is not None:
         return interaction.session.email
-    if (interaction.signed_in and asked.subject is None) or SELECT_ACCOUNT in asked.prompt:
+    if (interaction.signed_in and asked.subject is None) or not {SELECT_ACCOUNT, CREATE}.isdisjoint(asked.prompt):
         return None
     known = await remembered.find(interaction.request, interaction.services, interaction.browser)
     if known is None or asked.subject not in (None, known.id):

@@ -139,7 +139,7 @@ async def load(request: Request) -> Interaction:
     attempt_began = await began(services, request.path_params["attempt"])
     note(request, client_id=attempt_began.client_id)
     browser = _browser(request, services, attempt_began)
-    client, attempt = await _current(services, attempt_began)
+    client, attempt = await current(services, attempt_began)
     if client is None:
         raise Halt(problems.UNKNOWN_CLIENT)
     asked = AuthorizationRequest.from_json(attempt.request)
@@ -154,7 +154,23 @@ async def load(request: Request) -> Interaction:
     return await dispatcher.recalled(interaction)
 
 
-async def _current(services: Services, attempt: Attempt) -> tuple[Client | None, Attempt]:
+async def unfinished(request: Request, url_part: str) -> Attempt | None:
+    """The attempt of a URL, if it began in this browser and nobody has proved anything in it yet."""
+    services = services_of(request)
+    browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
+    try:
+        attempt = await began(services, url_part)
+    except Halt:
+        return None
+    if browser is None or not hmac.compare_digest(hash_of(browser), attempt.browser_hash):
+        return None
+    client, attempt = await current(services, attempt)
+    if client is None or attempt.done_at is not None or services.clock() >= attempt.expires_at:
+        return None
+    return attempt if attempt.person is None and attempt.session_id is None else None
+
+
+async def current(services: Services, attempt: Attempt) -> tuple[Client | None, Attempt]:
     if attempt.client_id != own.CLIENT_ID:
         return await attempts.current(services.database, services.sealer, attempt)
     return own.client(services.settings), await attempts.current_alone(services.database, services.sealer, attempt)

@@ -13,8 +13,8 @@ from idp.protocol import scopes
 from idp.protocol.authorize import CONSENT, LOGIN
 from idp.protocol.errors import AccessDenied
 from idp.protocol.params import Params
-from idp.settings import REQUIRED
-from idp.signin import accounts, by_email, new_passkey, offering, remembered, replacing, with_passkey
+from idp.settings import BY_INVITATION, REQUIRED
+from idp.signin import accounts, by_email, new_passkey, offering, remembered, replacing, sign_up, with_passkey
 from idp.signin import interaction as dispatcher
 from idp.signin.authenticate import WRONG_PASSWORD, with_password
 from idp.signin.every_page import common, confirming, step_page
@@ -236,6 +236,8 @@ async def _identify_page(interaction: Interaction) -> Response:
         else None,
         "error": _NAME_FAULTS.get(interaction.attempt.fault or "") or with_passkey.fault_of(interaction),
         "passkey": await with_passkey.context(interaction, Step.IDENTIFY, first=_by_passkey_last(interaction)),
+        "sign_up": sign_up.page_of(interaction),
+        "by_invitation": interaction.services.settings.sign_up == BY_INVITATION,
     }
     return step_page(interaction, "identify", context)
 
@@ -263,6 +265,7 @@ async def _password_page(interaction: Interaction) -> Response:
         ),
         "reason": confirming(interaction) if again else None,
         "fixed": again and LOGIN not in interaction.asked.prompt,
+        "sign_up": None if again or returning else sign_up.page_of(interaction),
     }
     return step_page(interaction, "password", context)
 

@@ -18,6 +18,8 @@ EMAIL_LINK = "email_link"
 NOT_ME = "not_me"
 RECOVERY = "recovery"
 EMAIL_CHANGE = "email_change"
+SIGN_UP = "sign_up"
+VERIFICATION = "verification"
 WORK = "work"
 RIDDLE = "riddle"
 

@@ -43,6 +43,16 @@ _UPDATE = Statement(
     .where(_USERS.c.id == bindparam("of"))
     .values(claims=bindparam("new_claims"), updated_at=bindparam("now")),
 )
+_VERIFY = Statement(
+    Effect.WRITE,
+    update(_USERS)
+    .where(
+        _USERS.c.id == bindparam("of"),
+        _USERS.c.email_canonical == bindparam("address"),
+        _USERS.c.email_verified_at.is_(None),
+    )
+    .values(email_verified_at=bindparam("now"), updated_at=bindparam("now")),
+)
 _DISABLE = Statement(
     Effect.REVOKE,
     update(_USERS)
@@ -234,6 +244,11 @@ async def listed(connection: Connection) -> list[Person]:
 
 async def update_claims(transaction: Transaction, user_id: str, claims: dict[str, Any], now: datetime) -> None:
     await transaction.run(_UPDATE, of=user_id, new_claims=claims, now=now)
+
+
+async def verify(transaction: Transaction, user_id: str, email: str, now: datetime) -> bool:
+    """The address is theirs. False where it is another one by now, or was verified before."""
+    return await transaction.run(_VERIFY, of=user_id, address=canonical(email), now=now) == 1
 
 
 async def disable(transaction: Transaction, user_id: str, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from idp.protocol.clients import AUTHORIZATION_CODE, DEFAULT_PROFILE, NONE, Clie
 from idp.settings import Settings
 
 CLIENT_ID = "idp:account"  # no registered client is called so: theirs are UUIDs
-HOME, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES, SESSIONS, EMAIL = PAGES = (
+HOME, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES, SESSIONS, EMAIL, ADDRESS = PAGES = (
     "/",
     "/account/security",
     "/account/password",
@@ -13,6 +13,7 @@ HOME, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES, SESSIONS, EMAI
     "/account/recovery-codes",
     "/account/sessions",
     "/account/email",
+    "/account/address",
 )
 NEW_PASSKEY = "/account/new-passkey"  # what the page's script speaks to
 

@@ -148,6 +148,20 @@ ADDRESS_TAKEN = Problem(
     "Use another address, or sign in with the account that has this one.",
     Link("/account/email", "Use another address"),
 )
+SIGN_UP_OVER = Problem(
+    410,
+    "This link is over",
+    "It was used, it is too old, or nobody may make an account here any more.",
+    "you",
+    "If you have made your account, sign in with it. Otherwise ask for a new link where you asked for this one.",
+)
+TAKEN = Problem(
+    409,
+    "You have an account already",
+    "An account with this address was made after the link was sent, so no second one was made.",
+    "you",
+    "Sign in with that account.",
+)
 TOO_MANY_STORED = Problem(
     429,
     "Too many sign-ins at once",

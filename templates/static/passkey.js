@@ -38,6 +38,7 @@ if (place && key?.parseRequestOptionsFromJSON) {
 
   const press = async () => {
     told.textContent = "";
+    if (!place.reportValidity()) return;
     pressed = true;
     if (place.elements.silent) place.elements.silent.disabled = true;
     try {

@@ -34,11 +34,14 @@ def creation_options(
     user_handle: bytes,
     account: tuple[str, str],
     known: Iterable[dict[str, Any]],
+    alone: bool = False,
 ) -> dict[str, Any]:
     """PublicKeyCredentialCreationOptionsJSON. `rp` is its id and name, `account` the address and name of the person.
 
-    `known` are the data of the passkeys that the person has: none of their authenticators makes a second one.
+    `known` are the data of the passkeys that the person has: none of their authenticators makes a second one. `alone`:
+    they have nothing else to sign in with.
     """
+    wish = "required" if alone else "preferred"
     return {
         "rp": {"id": rp[0], "name": rp[1]},
         "user": {"id": text_of(user_handle), "name": account[0], "displayName": account[1]},
@@ -46,7 +49,7 @@ def creation_options(
         "pubKeyCredParams": [{"type": "public-key", "alg": each} for each in ALGORITHMS],
         "timeout": _TIMEOUT,
         "attestation": "none",
-        "authenticatorSelection": {"residentKey": "preferred", "userVerification": "preferred"},
+        "authenticatorSelection": {"residentKey": wish, "userVerification": wish},
         "excludeCredentials": [_descriptor(each) for each in known],
         "extensions": {"credProps": True},
     }

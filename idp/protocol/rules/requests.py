@@ -60,7 +60,7 @@ RULES = (
     ),
     rule(
         r"The parameter prompt holds",
-        "prompt is none alone, or any of login, consent and select_account.",
+        "prompt is none alone, or any of login, consent and select_account, and of create where people may sign up.",
         "OpenID Connect Core section 3.1.2.1",
         "Send one of these values, or leave prompt out.",
     ),
