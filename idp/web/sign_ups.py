@@ -49,12 +49,15 @@ class Joining:
 
 
 def check_address(typed: str) -> str:
-    """An address that somebody may sign up with. Raises NotAnEmail.
+    """An address that somebody may sign up with, as it is mailed to and kept. Raises NotAnEmail.
 
-    One that mixes alphabets is refused, since it is made to look like another one.
+    One that mixes alphabets is refused, since it is made to look like another one; and one that is looked up as another
+    one than mail goes to, such as one at a domain with an ß: whoever reads the mail would get the other one's account.
     """
-    address = users.check_email(typed.strip())
-    scripts = {unicodedata.name(each, "").partition(" ")[0] for each in canonical(address) if each.isalpha()}
+    address = users.check_email(unicodedata.normalize("NFKC", users.check_email(typed.strip())))
+    if address.lower() != canonical(address):
+        raise NotAnEmail("it is looked up as another one than mail goes to")
+    scripts = {unicodedata.name(each, "").partition(" ")[0] for each in address if each.isalpha()}
     if len(scripts) > 1 and not scripts.isdisjoint(_TWINS):
         raise NotAnEmail("it mixes letters of several alphabets")
     return address

@@ -87,9 +87,7 @@ def test_somebody_makes_an_account_on_the_way_to_an_app(house: Provider, mail_se
     assert verified is not None
 
 
-def test_the_passkey_of_a_new_account_signs_in_and_comes_first(
-    house: Provider, mail_server: Catcher, app: App
-) -> None:
+def test_the_passkey_of_a_new_account_signs_in_and_comes_first(house: Provider, mail_server: Catcher, app: App) -> None:
     browser, device = asked(app, house), Device(house.issuer)
     opened(browser, mail_server)
     with_passkey(browser, device)
