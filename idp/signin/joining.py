@@ -22,8 +22,9 @@ from idp.protocol.params import Params
 from idp.services import services_of
 from idp.signin import loading, remembered
 from idp.store import attempts, credentials, handles, users
+from idp.store.attempts import Attempt
 from idp.store.db import Transaction
-from idp.web import csrf, links, own, pages, problems, sign_ups, user_agents
+from idp.web import cookies, csrf, devices, links, own, pages, problems, sign_ups, user_agents
 from idp.web.csrf import Forged
 from idp.web.links import Link
 from idp.web.origin import network_of, origin_of
@@ -154,8 +155,18 @@ async def _create(request: Request, link: Link, name: str, factor: str, add: Add
         if attempt is not None:
             went_on = attempt.anew(username=joining.email, fault=None)
             await attempts.save(transaction, services.sealer, went_on)
-    response = RedirectResponse("/signed-up" if attempt is None else f"/signin/{attempt.url_part}", 303)
+    response = _went_on(request, attempt, user_id)
     links.forget(response, services)
+    return response
+
+
+def _went_on(request: Request, attempt: Attempt | None, user_id: str) -> Response:
+    """To the sign-in that began here, in a browser that is the new person's; or to where it is said where to go on."""
+    if attempt is None:
+        return RedirectResponse("/signed-up", 303)
+    services, response = services_of(request), RedirectResponse(f"/signin/{attempt.url_part}", 303)
+    browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or ""
+    devices.remember(response, request, services, browser, user_id)
     return response
 
 

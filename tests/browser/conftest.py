@@ -95,12 +95,12 @@ def page(windows: Windows) -> Page:
 @pytest.fixture(scope="session")
 def provider(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) -> Iterator[Provider]:
     """A provider as it is in production, with the person Ana."""
-    mail = {"smtp_url": mail_server.url, "email_codes": "sign_in"}
+    mail = {"smtp_url": mail_server.url, "email_codes": "sign_in", "sign_up": "open"}
     with running(tmp_path_factory.mktemp("browser"), name="Example sign-in", **mail) as provider:
         provider.create_user()
         for email, name in (("ben", "Ben"), ("elif", "Elif"), ("finn", "Finn"), ("gwen", "Gwen")):
             provider.create_user(f"{email}@example.test", name=f"{name} Example")
-        for email in ("cleo", "dora"):  # no mail is a second factor of who has an address that nobody verified
+        for email in ("cleo", "dora", "una"):  # no mail is a second factor of who has an address that nobody verified
             by_name = ("--name", f"{email.title()} Example", "--password-stdin")
             provider.cli("user", "create", f"{email}@example.test", *by_name, stdin=PASSWORD + "\n")
         leaked = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("password1234")

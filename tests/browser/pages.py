@@ -1,5 +1,6 @@
 """Every page there is, and how a person comes to it."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -247,6 +248,75 @@ def wrong_new_password(page: Page, app: App) -> None:
     press(page, "#continue")
 
 
+def sign_up(page: Page, app: App) -> None:
+    identify(page, app)
+    press(page, "#sign-up")
+
+
+def sign_up_refused(page: Page, app: App) -> None:
+    sign_up(page, app)
+    page.locator("#username").fill("zoe")
+    press(page, "#continue")
+
+
+def sign_up_sent(page: Page, app: App) -> None:
+    no_mail_yet(app)
+    sign_up(page, app)
+    page.locator("#username").fill("zoe@example.test")
+    press(page, "#continue")
+
+
+def invited(app: App) -> str:
+    """A link for somebody who has no account."""
+    email = f"{secrets.token_hex(4)}@example.test"
+    return str(app.provider.cli("user", "invite", email, "--name", "Zoe Example", "--print")["link"])
+
+
+def join(page: Page, app: App) -> None:
+    page.goto(invited(app))
+
+
+def join_refused(page: Page, app: App) -> None:
+    join(page, app)
+    page.locator("#password").fill("elevenchars")
+    press(page, "#continue")
+
+
+def join_without_name(page: Page, app: App) -> None:
+    """As a browser sends it that judges no pattern."""
+    join(page, app)
+    page.locator("#name").evaluate("input => { input.pattern = '.*'; }")
+    page.locator("#name").fill("See evil.example")
+    page.locator("#password").fill("seven bright green umbrellas")
+    press(page, "#continue")
+
+
+def join_by_passkey(page: Page, app: App) -> None:
+    join(page, app)
+    press(page, "#by-passkey")
+
+
+def signed_up(page: Page, app: App) -> None:
+    join(page, app)
+    page.locator("#password").fill("seven bright green umbrellas")
+    press(page, "#continue")
+
+
+def sign_up_over(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}/sign-up")
+
+
+def confirm_address(page: Page, app: App) -> None:
+    page.goto(f"{app.provider.issuer}{own.ADDRESS}")
+    sign_in(page, "una@example.test")
+
+
+def address_mailed(page: Page, app: App) -> None:
+    no_mail_yet(app)
+    confirm_address(page, app)
+    press(page, "#continue")
+
+
 def offer(page: Page, app: App) -> None:
     """A passkey is offered: this browser says that it could make one, as its script does where it can."""
     page.goto(app.url(prompt="login"))
@@ -468,6 +538,17 @@ PAGES: dict[str, Way] = {
     "email half changed": email_half_changed,
     "new password": new_password,
     "wrong new password": wrong_new_password,
+    "sign up": sign_up,
+    "sign up refused": sign_up_refused,
+    "sign up sent": sign_up_sent,
+    "join": join,
+    "join refused": join_refused,
+    "join without name": join_without_name,
+    "join by passkey": join_by_passkey,
+    "signed up": signed_up,
+    "sign up over": sign_up_over,
+    "confirm address": confirm_address,
+    "address mailed": address_mailed,
     "offer": offer,
     "consent": consent,
     "more consent": more_consent,

@@ -77,6 +77,9 @@ def test_check_says_what_would_be_served(here: Provider) -> None:
         ("IDP_DATABASE_URL", "sqlite:///", "name a file after sqlite:///"),
         ("IDP_SECRET_KEY", "", "it is set and holds no key"),
         ("IDP_EMAIL_CODES", "sign_in", "IDP_SMTP_URL names no server"),
+        ("IDP_SIGN_UP", "open", "IDP_SMTP_URL names no server"),
+        ("IDP_SIGN_UP", "domains", "IDP_SMTP_URL names no server"),
+        ("IDP_SIGN_UP_DOMAINS", "example.com", "counts with IDP_SIGN_UP=domains alone"),
         ("IDP_CAPTCHA", "turnstile", "set IDP_CAPTCHA_SITE_KEY and IDP_CAPTCHA_SECRET too"),
     ],
 )

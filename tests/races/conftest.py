@@ -12,7 +12,7 @@ from tests.races.arena import DORA, Arena, address, another_node
 from tests.servers import postgres_program
 
 OTHER = {"refresh_grace": "0s", "password_time_cost": "2", "jwks_max_age": "1s"}
-MAIL = {"email_codes": "sign_in", "mails_per_minute": "1000000"}
+MAIL = {"email_codes": "sign_in", "sign_up": "open", "mails_per_minute": "1000000"}
 SECRET_KEY = "a secret key for races that is long enough"
 
 

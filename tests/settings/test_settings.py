@@ -561,3 +561,25 @@ def test_a_moment_is_in_utc_unless_it_names_its_zone(text: str, moment: datetime
 def test_anything_else_is_no_moment(text: str) -> None:
     with pytest.raises(SettingsError, match="IDP_SECOND_FACTOR_FROM: write a date such as 2027-03-01"):
         loaded(IDP_SECOND_FACTOR_FROM=text)
+
+
+@pytest.mark.parametrize("value", ["closed", "invitation", "domains", "open"])
+def test_sign_up_is_closed_by_default_and_opens_step_by_step(value: str) -> None:
+    assert loaded().sign_up == "closed"
+    assert not loaded().sign_up_is_open
+    assert loaded(IDP_SIGN_UP=value).sign_up_is_open is (value in ("domains", "open"))
+
+
+def test_domains_of_sign_up_are_names() -> None:
+    assert loaded(IDP_SIGN_UP_DOMAINS="example.com, b\u00fccher.example").sign_up_domains == (
+        "example.com",
+        "b\u00fccher.example",
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["@example.com", "*.example.com", "ana@example.com", "example", ".example.com", "a b.de"]
+)
+def test_a_domain_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"write domains such as example\.com"):
+        loaded(IDP_SIGN_UP_DOMAINS=value)

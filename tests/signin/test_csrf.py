@@ -16,7 +16,7 @@ from tests.signin.reading import expire, heading_of, page_of, path_of, post, sid
 # A cross-site post is how these requests may come; it carries no authority and changes nothing of a person's.
 EXEMPT = {"/authorize", "/logout"}
 # Their forms belong to a link that was mailed, and have tests of their own beside what they do.
-MAILED = {"/recover", "/not-me", "/email-change"}
+MAILED = {"/recover", "/not-me", "/email-change", "/sign-up", "/sign-up/passkey"}
 POSTS = sorted(
     route.path
     for route in routes.PAGES
@@ -32,6 +32,7 @@ FIELDS = {
     "/signin/{attempt}/factor": {"method": "totp", "code": "123456"},
     "/signin/{attempt}/send-code": {},
     "/signin/{attempt}/email": {"code": "12345678"},
+    "/signin/{attempt}/sign-up": {"username": BEN},
     "/signin/{attempt}/new-password": {"new_password": "wok plum fjord"},
     "/signin/{attempt}/enrol": {"code": "123456", "name": "Phone"},
     "/signin/{attempt}/later": {},
@@ -50,6 +51,8 @@ FIELDS = {
     "/account/authenticator/{device}/remove": {},
     "/account/recovery-codes": {"setup": ".any"},
     "/account/email": {"email": "new@example.test"},
+    "/account/address": {},
+    "/account/address/confirm": {},
     "/account/sessions": {},
     "/account/sessions/{session}/end": {},
 }
@@ -65,6 +68,7 @@ OF_NO_EFFECT = {
     "/signin/{attempt}/new-password",
     "/signin/{attempt}/later",
     "/signin/{attempt}/recover",
+    "/signin/{attempt}/sign-up",
     "/signin/{attempt}/passkey",
     "/signin/{attempt}/new-passkey",
     *(route for route in FIELDS if route.startswith("/account/")),

@@ -24,7 +24,7 @@ from tests.signin.joining import (
     with_passkey,
 )
 from tests.signin.passkeys import use
-from tests.signin.reading import SESSIONS, count, heading_of, page_of, path_of, query, step_of, title_of
+from tests.signin.reading import SESSIONS, count, eventually, heading_of, page_of, path_of, query, step_of, title_of
 from tests.signin.test_second_factor import allowed, identity
 
 pytestmark = pytest.mark.slow
@@ -85,6 +85,8 @@ def test_somebody_makes_an_account_on_the_way_to_an_app(house: Provider, mail_se
     ((stored, verified),) = query(house, "SELECT claims, email_verified_at FROM users WHERE email = ?", NEW)
     assert NEW_NAME in stored
     assert verified is not None
+    eventually(house, "SELECT count(*) FROM outbox", 0)
+    assert len(mail_server.mails) == 1, "nobody is told of a new browser in which they have just made the account"
 
 
 def test_the_passkey_of_a_new_account_signs_in_and_comes_first(house: Provider, mail_server: Catcher, app: App) -> None:
@@ -197,6 +199,8 @@ def test_an_app_sends_people_to_the_page_for_a_new_account_also_where_somebody_i
 ) -> None:
     browser = Browser(house.issuer)
     browser.sign_in(app.url())
+    mail_server.newest()  # of the sign-in
+    mail_server.clear()
     browser.open(app.url(prompt=prompt))
     assert heading_of(page_of(browser)) == "Create an account"
     browser.submit(action=PAGE, username=NEW)
