@@ -1,4 +1,4 @@
-"""The way of somebody without an account: from an app through a mail to a name and a password or a passkey, and back."""
+"""The way of somebody without an account: from an app by a mail to a name, a password or a passkey, and back."""
 
 import re
 from collections.abc import Iterator
