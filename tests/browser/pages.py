@@ -282,15 +282,6 @@ def join_refused(page: Page, app: App) -> None:
     press(page, "#continue")
 
 
-def join_without_name(page: Page, app: App) -> None:
-    """As a browser sends it that judges no pattern."""
-    join(page, app)
-    page.locator("#name").evaluate("input => { input.pattern = '.*'; }")
-    page.locator("#name").fill("See evil.example")
-    page.locator("#password").fill("seven bright green umbrellas")
-    press(page, "#continue")
-
-
 def join_by_passkey(page: Page, app: App) -> None:
     join(page, app)
     press(page, "#by-passkey")
@@ -543,7 +534,6 @@ PAGES: dict[str, Way] = {
     "sign up sent": sign_up_sent,
     "join": join,
     "join refused": join_refused,
-    "join without name": join_without_name,
     "join by passkey": join_by_passkey,
     "signed up": signed_up,
     "sign up over": sign_up_over,
