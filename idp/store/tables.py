@@ -302,10 +302,15 @@ class CounterRow(SQLModel, table=True):
     full_at: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
 
 
+# What people are told of what happened to them: not each refresh of each app, which are most of the rows.
+TOLD = "pseudonym IS NOT NULL AND event NOT IN ('refresh.rotated', 'refresh.repeated')"
+
+
 class AuditRow(SQLModel, table=True):
     """What happened. `personal` is sealed under the person's own key, or the provider's where there is no person."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_of_person", "pseudonym", "id", **only_where(TOLD)),)
     id: str = Field(primary_key=True)
     at: datetime = time_column()
     event: str
