@@ -4,16 +4,19 @@ from starlette.routing import BaseRoute, Route
 
 from idp.account import (
     address,
+    activity,
+    apps,
     authenticators,
     email,
     email_links,
     open_sessions,
     passkeys,
     passwords,
+    profile,
     recovery_codes,
     security,
 )
-from idp.account.access import changed, ended, fresh, seen
+from idp.account.access import changed, ended, fresh, seen, written
 from idp.oauth.authorize import authorize, stored
 from idp.oauth.discovery import discovery, jwks, meaning
 from idp.oauth.introspect import introspect
@@ -116,7 +119,8 @@ PAGES: tuple[BaseRoute, ...] = (
     Route("/sign-out", home.sign_out, methods=["POST"]),
     Route("/switch-account", home.switch_account, methods=["POST"]),
     Route("/signed-out", home.signed_out),
-    Route("/apps/{client_id}/withdraw", home.withdraw, methods=["POST"]),
+    Route(own.PROFILE, seen(own.PROFILE, profile.show)),
+    Route(own.PROFILE, written(own.PROFILE, profile.change), methods=["POST"]),
     Route(own.SECURITY, seen(own.SECURITY, security.overview)),
     Route(own.PASSWORD, fresh(own.PASSWORD, passwords.show)),
     Route(own.PASSWORD, changed(own.PASSWORD, passwords.change), methods=["POST"]),
@@ -143,6 +147,9 @@ PAGES: tuple[BaseRoute, ...] = (
     Route(own.ADDRESS, ended(own.ADDRESS, address.send), methods=["POST"]),
     Route(f"{own.ADDRESS}/confirm", ended(own.ADDRESS, address.confirm), methods=["POST"]),
     Route(f"{own.ADDRESS}/{{link}}", opened(own.ADDRESS)),
+    Route(own.APPS, seen(own.APPS, apps.show)),
+    Route(f"{own.APPS}/{{client_id}}/withdraw", ended(own.APPS, apps.withdraw), methods=["POST"]),
+    Route(own.ACTIVITY, seen(own.ACTIVITY, activity.show)),
     Route("/errors/{error}", meaning),
     Route("/static/{file}", static),
 )

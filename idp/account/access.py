@@ -43,7 +43,8 @@ class Asking:
         common = {
             "account": {"name": self.session.name, "email": self.session.email},
             "csrf": sessions.form_token(self.services, self.session),
-            "security": own.SECURITY,
+            "menu": {own.name(each): each for each in own.IN_MENU},
+            "page": self.page,
             "told": self.told,
         }
         return page(self.request, template, {**common, **context})
@@ -103,6 +104,11 @@ def changed(page: str, act: Act) -> Endpoint:
 
 def ended(page: str, act: Act) -> Endpoint:
     """A post that takes access away: from a page of ours, by any session of the person, however old."""
+    return _posted(page, act, _any)
+
+
+def written(page: str, act: Act) -> Endpoint:
+    """A post that opens nothing and ends nothing, as of a name: from a page of ours, by any session of the person."""
     return _posted(page, act, _any)
 
 

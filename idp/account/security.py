@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime
-from typing import Any
 
 from starlette.responses import Response
 
@@ -35,7 +34,7 @@ async def overview(asking: Asking) -> Response:
         ],
         email_page=own.EMAIL,
         passkey_page=own.PASSKEY,
-        signals=_signals(asking, [key.data for key in keys]),
+        signals=await signals(asking),
         password={"since": _day(passwords[0].updated_at)} if passwords else None,
         password_page=own.PASSWORD,
         devices=[
@@ -53,8 +52,9 @@ async def overview(asking: Asking) -> Response:
     )
 
 
-def _signals(asking: Asking, keys: list[dict[str, Any]]) -> str | None:
+async def signals(asking: Asking) -> str | None:
     """What the browser is told of the person's passkeys, so that it offers no others and calls them by their name."""
+    keys = [key.data for key in await _of(asking, passkey.NAME)]
     handle = keys[0]["user_handle"] if keys else (asking.told or {}).get("gone")
     if not handle:
         return None

@@ -1,23 +1,15 @@
-"""A person's page: who is signed in here, signing out, and the apps that have access."""
-
-from collections.abc import Mapping
+"""A person's page: who is signed in here, signing out, and the way to the pages of their account."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp import audit
-from idp.audit import Event
-from idp.protocol import redirects, scopes
 from idp.protocol.errors import InvalidRequest
 from idp.protocol.params import Params
 from idp.services import Services, services_of
 from idp.signin import accounts, ending
-from idp.store import consents, grants
-from idp.store.consents import ConnectedApp
 from idp.store.sessions import SignedIn
 from idp.web import csrf, own, problems, sessions
 from idp.web.csrf import Forged
-from idp.web.origin import origin_of
 from idp.web.pages import page
 from idp.web.refusals import refused_page
 
@@ -28,16 +20,13 @@ async def home(request: Request) -> Response:
     if not signed_in:
         return page(request, "signin/home.html", {"account": None, "sign_in": own.confirm(own.HOME)})
     session, *others = signed_in
-    apps = await consents.of_user(services.database, session.user_id)
     context = {
         "account": {"name": session.name, "email": session.email},
         "others": [{"sid": each.sid, "name": each.name, "email": each.email} for each in others],
         "csrf": sessions.form_token(services, session),
         "sign_out_action": "/sign-out",
         "switch_action": "/switch-account",
-        "security": own.SECURITY,
-        "sessions": own.SESSIONS,
-        "apps": [_app(app, services.settings.scope_words) for app in apps],
+        "menu": {own.name(each): each for each in own.IN_MENU},
     }
     return page(request, "signin/home.html", context)
 
@@ -78,31 +67,6 @@ async def signed_out(request: Request) -> Response:
     return page(request, "signin/signed_out.html", {"still": [session.name for session in still]})
 
 
-async def withdraw(request: Request) -> Response:
-    """Takes back what an app was allowed; every token it got ends with it."""
-    services, now = services_of(request), services_of(request).clock()
-    session = await sessions.current(request, services, now)
-    try:
-        await _check(request, services, session)
-    except (Forged, InvalidRequest) as error:
-        return _refused(request, error)
-    if session is None:
-        return RedirectResponse("/", 303)
-    client_id = request.path_params["client_id"]
-    async with services.database.transaction() as transaction:
-        if await consents.withdraw(transaction, session.user_id, client_id):
-            await grants.end_of_consent(transaction, session.user_id, client_id, now)
-            await audit.record(
-                transaction,
-                services,
-                Event.CONSENT_WITHDRAWN,
-                origin_of(request),
-                user_id=session.user_id,
-                client_id=client_id,
-            )
-    return RedirectResponse("/", 303)
-
-
 async def _check(request: Request, services: Services, session: SignedIn | None) -> Params:
     return await csrf.read_form(request, services, sessions.form_token(services, session) if session else None)
 
@@ -110,13 +74,3 @@ async def _check(request: Request, services: Services, session: SignedIn | None)
 def _refused(request: Request, error: Exception) -> Response:
     refused_page(request, problems.FORGED, str(error))
     return problems.problem_page(request, problems.FORGED.with_link("/", "Back to your page"))
-
-
-def _app(app: ConnectedApp, own_words: Mapping[str, str]) -> dict[str, object]:
-    return {
-        "name": app.client_name,
-        "host": redirects.host_of(app.redirect_uris[0]) if app.redirect_uris else "",
-        "scopes": [scopes.describe(scope, own_words).title for scope in scopes.ordered(app.scope)],
-        "since": f"Since {app.since:%Y-%m-%d} (UTC)",
-        "withdraw_action": f"/apps/{app.client_id}/withdraw",
-    }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 
 from idp.protocol.claims import Authentication, Entitlement
 from idp.protocol.grants.authorization_code import Code
@@ -115,6 +115,14 @@ _APPS = Statement(
     )
     .distinct()
     .order_by(_CLIENTS.c.client_name),
+)
+
+
+_LAST_USED = Statement(
+    Effect.READ,
+    select(_GRANTS.c.client_id, func.max(_GRANTS.c.rotated_at).label("at"))
+    .where(_GRANTS.c.user_id == bindparam("user_id"))
+    .group_by(_GRANTS.c.client_id),
 )
 
 
@@ -345,6 +353,11 @@ async def apps_by_session(connection: Connection, user_id: str, now: datetime) -
     for row in await connection.all(_APPS, user_id=user_id, now=now):
         found.setdefault(row.session_id, []).append(row.client_name)
     return found
+
+
+async def last_used(connection: Connection, user_id: str) -> dict[str, datetime]:
+    """When each app of a person last got tokens for them, as far as the grants that are kept tell."""
+    return {row.client_id: row.at for row in await connection.all(_LAST_USED, user_id=user_id)}
 
 
 async def end_of_session(transaction: Transaction, sid: str, now: datetime) -> int:

@@ -4,17 +4,24 @@ from idp.protocol.clients import AUTHORIZATION_CODE, DEFAULT_PROFILE, NONE, Clie
 from idp.settings import Settings
 
 CLIENT_ID = "idp:account"  # no registered client is called so: theirs are UUIDs
-HOME, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES, SESSIONS, EMAIL, ADDRESS = PAGES = (
+(
+    *(HOME, PROFILE, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES),
+    *(SESSIONS, APPS, ACTIVITY, EMAIL, ADDRESS),
+) = PAGES = (
     "/",
+    "/account/profile",
     "/account/security",
     "/account/password",
     "/account/passkey",
     "/account/authenticator",
     "/account/recovery-codes",
     "/account/sessions",
+    "/account/apps",
+    "/account/activity",
     "/account/email",
     "/account/address",
 )
+IN_MENU = (PROFILE, SECURITY, SESSIONS, APPS, ACTIVITY)
 NEW_PASSKEY = "/account/new-passkey"  # what the page's script speaks to
 
 

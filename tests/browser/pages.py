@@ -323,7 +323,7 @@ def consent(page: Page, app: App) -> None:
 
 def more_consent(page: Page, app: App) -> None:
     """Asked for more than was allowed before."""
-    home(page, app)
+    apps(page, app)
     press(page, "form[action$='/withdraw'] button")
     page.goto(app.url(scope="openid profile"))
     allow(page)
@@ -374,6 +374,28 @@ def select(page: Page, app: App) -> None:
 def home_of_two(page: Page, app: App) -> None:
     two_people(page, app)
     page.goto(app.provider.issuer)
+
+
+def apps(page: Page, app: App) -> None:
+    home(page, app)
+    page.goto(f"{app.provider.issuer}{own.APPS}")
+
+
+def no_apps(page: Page, app: App) -> None:
+    apps(page, app)
+    press(page, "form[action$='/withdraw'] button")
+
+
+def profile(page: Page, app: App) -> None:
+    home(page, app)
+    page.goto(f"{app.provider.issuer}{own.PROFILE}")
+
+
+def profile_refused(page: Page, app: App) -> None:
+    profile(page, app)
+    page.locator("#nickname").fill("www.example.com")
+    page.locator("#zoneinfo").fill("here")
+    press(page, "#continue")
 
 
 def security(page: Page, app: App) -> None:
@@ -545,6 +567,10 @@ PAGES: dict[str, Way] = {
     "select": select,
     "home": home,
     "home of two": home_of_two,
+    "profile": profile,
+    "profile refused": profile_refused,
+    "apps": apps,
+    "no apps": no_apps,
     "security": security,
     "sessions": sessions,
     "security with devices": security_with_devices,

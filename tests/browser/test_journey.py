@@ -8,6 +8,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
+from idp.web import own
 from tests.browser.chrome import Windows
 from tests.browser.conftest import Development, allow, developing, name_oneself, press, sign_in
 from tests.provider import TLS
@@ -156,7 +157,7 @@ def test_a_person_who_says_no_is_told_so_by_the_app(
     page.goto(development.provider)
     page.goto(f"{development.app}/sign-in")
     sign_in(page, development.email, development.password)
-    page.goto(development.provider)
+    page.goto(f"{development.provider}{own.APPS}")
     if page.locator("form[action$='/withdraw']").count():
         press(page, "form[action$='/withdraw'] button")
     assert "No app has access" in text(page, "main")

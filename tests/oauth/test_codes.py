@@ -12,6 +12,7 @@ from idp.services import Services
 from idp.store import clients
 from idp.store.grants import EVICTED_FROM
 from idp.store.ids import new_secret
+from idp.web import own
 from tests.oauth.wire import (
     App,
     Code,
@@ -271,7 +272,7 @@ def test_cd_14_a_code_dies_with_the_consent(provider: Provider) -> None:
     app = register(provider)
     browser = Browser(provider.issuer)
     code = app.code(browser)
-    browser.open("/")
+    browser.open(own.APPS)
     browser.submit(action=f"/apps/{app.client_id}/withdraw")
     refused(app.redeem(code), 400, "invalid_grant")
 
@@ -280,7 +281,7 @@ def test_cd_14_a_code_of_a_wider_consent_is_dead_after_a_narrower_one(provider: 
     """An app keeps a code back until its person has withdrawn what they allowed and allowed less."""
     app, browser = register(provider), Browser(provider.issuer)
     kept = app.code(browser, scope="openid email offline_access")
-    browser.open("/")
+    browser.open(own.APPS)
     browser.submit(action=f"/apps/{app.client_id}/withdraw")
     narrow = app.code(browser, scope="openid")
     refused(app.redeem(kept), 400, "invalid_grant")

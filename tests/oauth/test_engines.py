@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from idp.web import own
 from tests.oauth.wire import (
     FORM,
     App,
@@ -46,7 +47,7 @@ def denies_and_withdraws(provider: Provider) -> None:
     assert answer_of(browser.submit(action="/consent", button="deny"))["error"] == "access_denied"
     tokens = app.tokens(browser, scope="openid offline_access")
     code = app.code(browser)
-    browser.open("/")
+    browser.open(own.APPS)
     browser.submit(action=f"/apps/{app.client_id}/withdraw")
     refused(app.redeem(code), 400, "invalid_grant")
     refused(app.refresh(tokens["refresh_token"]), 400, "invalid_grant")
@@ -114,7 +115,7 @@ def what_no_database_likes_breaks_nothing(provider: Provider, app: App) -> None:
             b"/signin/" + text,
             b"/signin/" + text + b"/step",
             b"/signin/" + text + b"/" + text,
-            b"/apps/" + text + b"/withdraw",
+            b"/account/apps/" + text + b"/withdraw",
             b"/static/" + text,
             b"/" + text,
         ):

@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from idp.web import own
 from tests.oauth.wire import App, claims_of, granted, register, send, sql
 from tests.provider import Browser, Provider
 
@@ -199,7 +200,7 @@ def test_co_04_withdrawn_consent_is_seen_at_once(provider: Provider, app: App) -
     """An app goes on with its tokens after the person took back what they allowed."""
     browser = Browser(provider.issuer)
     tokens = app.tokens(browser)
-    browser.open("/")
+    browser.open(own.APPS)
     browser.submit(action=f"/apps/{app.client_id}/withdraw")
     assert [told(app, tokens[kind]) for kind in ("access_token", "refresh_token")] == [INACTIVE, INACTIVE]
 

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from idp.web import own
 from tests.oauth.wire import App, claims_of, events, granted, refused, register, sql, userinfo, verified
 from tests.provider import Browser, Provider, answer_of, running
 
@@ -276,7 +277,7 @@ def test_rt_09_a_refresh_token_dies_with_the_consent(provider: Provider) -> None
     app = register(provider)
     browser = Browser(provider.issuer)
     offline, bound = app.tokens(browser, scope="openid offline_access"), app.tokens(browser)
-    browser.open("/")
+    browser.open(own.APPS)
     browser.submit(action=f"/apps/{app.client_id}/withdraw")
     for tokens in (offline, bound):
         refused(app.refresh(tokens["refresh_token"]), 400, "invalid_grant")

@@ -124,7 +124,7 @@ def in_paths(app: App, ana: Browser, payload: str) -> Tried:
     for step in ("identify", "password", "consent", "switch", "send-code", "email"):
         data = {"csrf": token, "username": payload, "password": payload, "decision": "allow"}
         yield step, ana.http.post(f"/signin/{part}/{step}", data=data)
-    yield "withdraw", ana.http.post(f"/apps/{part}/withdraw", data={"csrf": token})
+    yield "withdraw", ana.http.post(f"/account/apps/{part}/withdraw", data={"csrf": token})
 
 
 def in_headers(app: App, payload: str) -> Tried:

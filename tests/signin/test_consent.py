@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from idp.web import own
 from tests.provider import CALLBACK, PASSWORD, Browser, Provider, answer_of, forms, token_request, tokens_for
 from tests.signin.conftest import BEN, BENS_PASSWORD, App, People
 from tests.signin.reading import count, heading_of, page_of, path_of, post, query, step_of, title_of
@@ -34,7 +35,7 @@ def test_co05_the_page_says_who_asks_for_what_in_whose_name_and_what_it_does_not
     assert "Your phone number" in not_
     assert "Only Billing gets this" in text
     assert "Your choice is remembered" in text
-    assert 'You can withdraw it on <a href="/">your page' in text
+    assert 'You can withdraw it on <a href="/account/apps">your page' in text
     assert 'type="checkbox"' not in text
     assert {"allow", "deny"} <= set(forms(text)[1].buttons)
 
@@ -134,9 +135,9 @@ def test_an_answer_by_form_post_waits_for_a_click_where_no_script_runs(browser: 
 
 def test_an_app_asks_again_after_its_access_was_withdrawn(provider: Provider, browser: Browser, app: App) -> None:
     tokens = tokens_for(provider, app.client, browser)
-    home = browser.open("/")
-    assert "Billing" in home.text
-    assert "app.example.com" in home.text
+    page = browser.open(own.APPS)
+    assert "Billing" in page.text
+    assert "app.example.com" in page.text
     browser.submit(action="/withdraw")
     assert "No app has access" in page_of(browser).text
     refused = token_request(provider, app.client, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
@@ -147,7 +148,7 @@ def test_an_app_asks_again_after_its_access_was_withdrawn(provider: Provider, br
 
 def test_withdrawing_twice_is_as_good_as_once(browser: Browser, app: App) -> None:
     browser.sign_in(app.url())
-    page = browser.open("/")
+    page = browser.open(own.APPS)
     for _ in range(2):
         browser.page = page
         browser.submit(action="/withdraw")
@@ -160,7 +161,7 @@ def test_withdrawing_from_an_app_that_is_not_there_changes_nothing(
     browser.sign_in(app.url())
     token = forms(browser.open("/").text)[0].fields["csrf"]
     for client_id in ("never-was", "%00", "..%2f..", "%0d%0aX-A:%20b", "'"):
-        answer = post(browser, f"/apps/{client_id}/withdraw", csrf=token)
+        answer = post(browser, f"{own.APPS}/{client_id}/withdraw", csrf=token)
         assert answer.status_code in (303, 404), client_id
         assert "x-a" not in answer.headers
     assert count(provider, CONSENTS) == 1

@@ -42,7 +42,6 @@ FIELDS = {
     "/logout/{request}": {},
     "/sign-out": {},
     "/switch-account": {"sid": "their own"},
-    "/apps/{client_id}/withdraw": {},
     "/account/password": {"current": "not their own", "password": "yet another good password"},
     "/account/new-passkey": {"credential": "{}"},
     "/account/passkey/{passkey}/rename": {"name": "Phone"},
@@ -53,10 +52,13 @@ FIELDS = {
     "/account/email": {"email": "new@example.test"},
     "/account/address": {},
     "/account/address/confirm": {},
+    "/account/profile": {"name": "Ana Example"},
+    "/account/apps/{client_id}/withdraw": {},
     "/account/sessions": {},
     "/account/sessions/{session}/end": {},
 }
 
+WITHDRAW = "/account/apps/{client_id}/withdraw"
 # One changes the cookie alone; the others are of steps that are not the one at hand, or would have to bring a right
 # password, code or passkey; they have tests of their own.
 OF_NO_EFFECT = {
@@ -71,7 +73,7 @@ OF_NO_EFFECT = {
     "/signin/{attempt}/sign-up",
     "/signin/{attempt}/passkey",
     "/signin/{attempt}/new-passkey",
-    *(route for route in FIELDS if route.startswith("/account/")),
+    *(route for route in FIELDS if route.startswith("/account/") and route != WITHDRAW),
 }
 
 
@@ -222,7 +224,7 @@ def test_cs01_nobody_is_signed_in_as_the_attacker(provider: Provider, app: App, 
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-@pytest.mark.parametrize("path", ["/sign-out", "/apps/any/withdraw"])
+@pytest.mark.parametrize("path", ["/sign-out", "/account/apps/any/withdraw"])
 def test_cs02_a_cookieless_post_from_elsewhere_signs_nobody_out(browser: Browser, path: str, origin: str) -> None:
     """The attacker's page posts to our sign-out: the browser sends no cookie with it, but would obey a clearing."""
     answer = post(browser, path, origin)
@@ -253,4 +255,4 @@ def test_the_page_after_a_forged_post_leads_back(at_password: Browser) -> None:
 
 def test_sign_out_and_withdrawing_ask_for_nothing_where_nobody_is_signed_in(browser: Browser, app: App) -> None:
     assert post(browser, "/sign-out").headers["location"] == "/signed-out"
-    assert post(browser, f"/apps/{app.client_id}/withdraw").headers["location"] == "/"
+    assert post(browser, f"/account/apps/{app.client_id}/withdraw").headers["location"] == "/confirm/apps"

@@ -183,14 +183,14 @@ def test_xi08_no_line_break_reaches_a_header(browser: Browser, app: App, payload
         browser.http.get(app.url(state="") + f"&state={encoded}&response_mode=form_post&prompt=none"),
         browser.http.get(app.url() + f"&login_hint={encoded}"),
         browser.http.get(app.url(redirect_uri=CALLBACK + payload) if payload.isascii() else "/"),
-        browser.http.get(f"/apps/{encoded}/withdraw"),
+        browser.http.get(f"/account/apps/{encoded}/withdraw"),
         browser.http.get("/", headers={"X-Request-Id": "mine"}),
-        post(browser, f"/apps/{encoded}/withdraw"),
+        post(browser, f"/account/apps/{encoded}/withdraw"),
     ]
     browser.sign_in(path)
     token = forms(browser.open("/").text)[0].fields["csrf"]
-    withdrawn = post(browser, f"/apps/{encoded}/withdraw", csrf=token)
-    assert (withdrawn.status_code, withdrawn.headers.get("location")) in ((303, "/"), (404, None))
+    withdrawn = post(browser, f"/account/apps/{encoded}/withdraw", csrf=token)
+    assert (withdrawn.status_code, withdrawn.headers.get("location")) in ((303, "/account/apps"), (404, None))
     answers += [
         withdrawn,
         browser.http.get(app.url(state="") + f"&state={encoded}"),

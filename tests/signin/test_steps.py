@@ -159,7 +159,7 @@ def test_mf02_an_unknown_step_is_refused(at_consent: Browser) -> None:
         ("application/x-www-form-urlencoded", "csrf={token}&decision=allow" + "&a=b" * 100),
     ],
 )
-@pytest.mark.parametrize("path", ["{attempt}/consent", "/sign-out", "/apps/{client_id}/withdraw"])
+@pytest.mark.parametrize("path", ["{attempt}/consent", "/sign-out", "/account/apps/{client_id}/withdraw"])
 def test_cs03_a_body_that_no_form_of_ours_sends_is_refused(
     provider: Provider, browser: Browser, app: App, content_type: str, body: str, path: str
 ) -> None:
