@@ -124,6 +124,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route(own.SECURITY, seen(own.SECURITY, security.overview)),
     Route(own.PASSWORD, fresh(own.PASSWORD, passwords.show)),
     Route(own.PASSWORD, changed(own.PASSWORD, passwords.change), methods=["POST"]),
+    Route(f"{own.PASSWORD}/remove", changed(own.PASSWORD, passwords.remove), methods=["POST"]),
     Route(own.PASSKEY, fresh(own.PASSKEY, passkeys.show)),
     Route(own.NEW_PASSKEY, fresh(own.PASSKEY, passkeys.options)),
     Route(own.NEW_PASSKEY, changed(own.PASSKEY, passkeys.add), methods=["POST"]),

@@ -2,27 +2,34 @@
 
 from starlette.responses import Response
 
-from idp import new_passwords
+from idp import new_passwords, passkeys
 from idp.account import changes
 from idp.account.access import WRONG, Asking, to
 from idp.audit import Event
+from idp.factors import passkey
 from idp.factors.password import MAX_LENGTH, UnacceptablePassword
 from idp.factors.proofs import asks_for_second
 from idp.protocol.params import Params
 from idp.store import credentials, users
 from idp.store.credentials import StoredFactor
+from idp.store.db import Connection
 from idp.web import cookies, own, throttle
 from idp.web.origin import network_of
 from idp.web.throttle import Guess
 
 _NOT_RIGHT = "The password that you have now is not right. Nothing was changed."
+_NEEDED = "Your password was not removed: you need two passkeys that sign you in by themselves first."
+_REMOVED = "Your password was removed: you sign in with a passkey. All your other sessions ended."
+PASSKEYS_WITHOUT = 2  # so that a lost device locks nobody out
 _MEANWHILE = "Your password was changed meanwhile. Look whether that was you, and try again."
 
 
 async def show(asking: Asking) -> Response:
+    has_one = await _current(asking) is not None
     return asking.shown(
         "account/password.html",
-        has_one=await _current(asking) is not None,
+        has_one=has_one,
+        removal=f"{own.PASSWORD}/remove" if has_one and await _can_go(asking, asking.services.database) else "",
         least=new_passwords.least(asking.services, alone=await _stands_alone(asking)),
         most=MAX_LENGTH,
         action=own.PASSWORD,
@@ -53,6 +60,27 @@ async def change(asking: Asking, form: Params) -> Response:
         if form.get("elsewhere") == "end":
             await changes.end_elsewhere(transaction, asking, "password set")
     return changes.done(asking, "Your new password counts from now on.")
+
+
+async def remove(asking: Asking, _: Params) -> Response:
+    """Once passkeys do without it. Who knew it has no session left by it."""
+    services, user_id = asking.services, asking.session.user_id
+    async with services.database.transaction() as transaction:
+        if not await changes.locked(transaction, asking):
+            return to(own.confirm(asking.page))
+        if not await _can_go(asking, transaction):
+            return asking.tell(own.SECURITY, WRONG, _NEEDED)
+        if not await credentials.remove(transaction, user_id, credentials.PASSWORD):
+            return to(own.SECURITY)  # in another tab
+        await changes.record(transaction, asking, Event.FACTOR_REMOVED, credentials.PASSWORD)
+        await users.call_in_links(transaction, user_id, services.clock())
+        await changes.end_elsewhere(transaction, asking, "password removed")
+    return changes.done(asking, _REMOVED)
+
+
+async def _can_go(asking: Asking, connection: Connection) -> bool:
+    known = await passkeys.of_person(connection, asking.services, asking.session.user_id)
+    return sum(passkey.stands_alone(each.data) for each in known) >= PASSKEYS_WITHOUT
 
 
 async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Response | None:

@@ -43,6 +43,7 @@ FIELDS = {
     "/sign-out": {},
     "/switch-account": {"sid": "their own"},
     "/account/password": {"current": "not their own", "password": "yet another good password"},
+    "/account/password/remove": {},
     "/account/new-passkey": {"credential": "{}"},
     "/account/passkey/{passkey}/rename": {"name": "Phone"},
     "/account/passkey/{passkey}/remove": {},
