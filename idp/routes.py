@@ -3,8 +3,8 @@
 from starlette.routing import BaseRoute, Route
 
 from idp.account import (
-    address,
     activity,
+    address,
     apps,
     authenticators,
     email,

@@ -5,8 +5,18 @@ from idp.settings import Settings
 
 CLIENT_ID = "idp:account"  # no registered client is called so: theirs are UUIDs
 (
-    *(HOME, PROFILE, SECURITY, PASSWORD, PASSKEY, AUTHENTICATOR, RECOVERY_CODES),
-    *(SESSIONS, APPS, ACTIVITY, EMAIL, ADDRESS),
+    HOME,
+    PROFILE,
+    SECURITY,
+    PASSWORD,
+    PASSKEY,
+    AUTHENTICATOR,
+    RECOVERY_CODES,
+    SESSIONS,
+    APPS,
+    ACTIVITY,
+    EMAIL,
+    ADDRESS,
 ) = PAGES = (
     "/",
     "/account/profile",

@@ -42,15 +42,12 @@ class World:
         return re.sub(r"{(\w+)}", lambda found: of or self.ids[found[1]], path)
 
     def belongings(self) -> dict[str, list[tuple[Any, ...]]]:
-        tables = ("credentials", "consents", "grants")
-        kept = {
-            table: query(self.provider, f"SELECT * FROM {table} WHERE user_id = ?", self.ids["user"])
-            for table in tables
+        of_ana = {
+            **{table: f"SELECT * FROM {table} WHERE user_id = ?" for table in ("credentials", "consents", "grants")},  # noqa: S608
+            "sessions": "SELECT id, cookie_hash, authenticated_at, ended_at FROM sessions WHERE user_id = ?",
+            "users": "SELECT * FROM users WHERE id = ?",
         }
-        sessions = "SELECT id, cookie_hash, authenticated_at, ended_at FROM sessions WHERE user_id = ?"
-        kept["sessions"] = query(self.provider, sessions, self.ids["user"])
-        kept["users"] = query(self.provider, "SELECT * FROM users WHERE id = ?", self.ids["user"])
-        return kept
+        return {table: query(self.provider, sql, self.ids["user"]) for table, sql in of_ana.items()}
 
 
 @pytest.fixture(scope="module")

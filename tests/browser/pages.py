@@ -386,6 +386,11 @@ def no_apps(page: Page, app: App) -> None:
     press(page, "form[action$='/withdraw'] button")
 
 
+def activity(page: Page, app: App) -> None:
+    home(page, app)
+    page.goto(f"{app.provider.issuer}{own.ACTIVITY}")
+
+
 def profile(page: Page, app: App) -> None:
     home(page, app)
     page.goto(f"{app.provider.issuer}{own.PROFILE}")
@@ -571,6 +576,7 @@ PAGES: dict[str, Way] = {
     "profile refused": profile_refused,
     "apps": apps,
     "no apps": no_apps,
+    "activity": activity,
     "security": security,
     "sessions": sessions,
     "security with devices": security_with_devices,
