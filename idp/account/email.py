@@ -6,8 +6,8 @@ from idp.account import changes, email_links
 from idp.account.access import DONE, WRONG, Asking, to
 from idp.protocol.params import Params
 from idp.store import users
-from idp.store.users import NotAnEmail, canonical, check_email
-from idp.web import cookies, mail_limits, notices, own, throttle
+from idp.store.users import NotAnEmail, canonical
+from idp.web import cookies, mail_limits, notices, own, sign_ups, throttle
 from idp.web.throttle import Guess
 
 _NO_ADDRESS = "That cannot be an e-mail address: {why}."
@@ -29,7 +29,7 @@ async def change(asking: Asking, form: Params) -> Response:
     if person is None or not services.settings.smtp_url:
         return asking.tell(own.EMAIL, WRONG, _NO_MAIL)
     try:
-        new = check_email(typed)
+        new = sign_ups.check_address(typed)
     except NotAnEmail as error:
         return asking.tell(own.EMAIL, WRONG, _NO_ADDRESS.format(why=error))
     if canonical(new) == canonical(person.email):

@@ -61,6 +61,9 @@ _OTHER_PERSON = {
 _NAME_FAULTS = {NO_NAME: _NO_NAME, OTHER_PERSON: _OTHER_PERSON}
 
 
+_OTHER_PAGES = ("recover", "sign-up")
+
+
 async def show(interaction: Interaction) -> Response:
     """The page of the step that is next, or the way back to the app."""
     if interaction.attempt.fault == DENIED:
@@ -168,9 +171,12 @@ async def consent(interaction: Interaction, form: Params) -> Response:
 async def switch(interaction: Interaction, form: Params) -> Response:
     """Not you? Then the session of this browser does not count for this attempt either.
 
-    `forget`: nor shall this device know any more who signed in last.
+    `forget`: nor shall this device know any more who signed in last. `go` only leads to another page of the sign-in:
+    a link would have the long address of it once more.
     """
     services = interaction.services
+    if form.get("go") in _OTHER_PAGES:
+        return RedirectResponse(f"{interaction.url}/{form.get('go')}", 303)
     await _save(interaction, username="", fault=None, fresh_since=services.clock(), session_id=None)
     response = RedirectResponse(interaction.url, 303)
     if form.get("forget"):
