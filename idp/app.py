@@ -35,7 +35,7 @@ from idp.store.seal import Sealer
 from idp.store.volatile import volatile_of
 from idp.stuffing import Stuffing
 from idp.turns import Turns
-from idp.web import cors, problems
+from idp.web import cors, languages, problems
 from idp.web.cors import Origins
 from idp.web.middleware import Front
 from idp.web.problems import problem_json, problem_page
@@ -57,6 +57,7 @@ async def open_services(
     development: bool = False,
 ) -> Services:
     """Everything an endpoint needs, over a database that is migrated. `close_services` gives it back."""
+    languages.check(settings)
     sealer = Sealer(secret_keys(settings))
     database = open_database(settings.database, settings.database_pool)
     await database.connect()

@@ -33,10 +33,10 @@ def setup(services: Services, name: str) -> Setup:
 
 
 async def add_authenticator(
-    transaction: Transaction, services: Services, user_id: str, secret: str, name: str | None, code: str, now: datetime
+    transaction: Transaction, services: Services, user_id: str, secret: str, name: str, code: str, now: datetime
 ) -> bool:
     """False where `code` is not one that an app with this secret shows now, or the secret is set up already."""
-    device = totp.verify(totp.device(secret, totp.name_of(name)), code, now)
+    device = totp.verify(totp.device(secret, name), code, now)
     if device is None:
         return False
     lookup = f"{totp.NAME}:{hash_of(secret)}"

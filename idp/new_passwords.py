@@ -7,10 +7,11 @@ from idp.factors import password, weakness
 from idp.factors.password import UnacceptablePassword
 from idp.services import Services
 from idp.settings import REFUSE
+from idp.wording import Text
 
-LEAKED = "That password was in a leak, so that others know it: take another one."
-NOT_KNOWN = "Whether that password was in a leak cannot be found out now: try again in a minute."
-SAME = "That is the password that you have now: take another one."
+LEAKED = Text("That password was in a leak, so that others know it: take another one.")
+NOT_KNOWN = Text("Whether that password was in a leak cannot be found out now: try again in a minute.")
+SAME = Text("That is the password that you have now: take another one.")
 
 
 def least(services: Services, *, alone: bool) -> int:

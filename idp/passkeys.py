@@ -143,13 +143,8 @@ async def used(services: Services, ceremony: Ceremony, sent: str) -> Use:
     return Use(person, stored, done.data, methods, done.user_verified, elsewhere)
 
 
-async def made(
-    services: Services, ceremony: Ceremony, sent: str, *, presence: bool = True, platform: str = ""
-) -> dict[str, Any]:
-    """Judges an answer to `creation_options`: the data of the new passkey, for `add`. Raises Failed.
-
-    `platform` is where the browser runs, for the passkey's name.
-    """
+async def made(services: Services, ceremony: Ceremony, sent: str, *, presence: bool = True) -> dict[str, Any]:
+    """Judges an answer to `creation_options`: the data of the new passkey, for `add`. Raises Failed."""
     now = services.clock()
     try:
         answer = verification.read(sent)
@@ -159,10 +154,9 @@ async def made(
             raise Failed(Why.STALE, "the person's first passkey was made, or their last one removed, meanwhile")
         handle = _user_handle(services, answer.challenge, known)
         expected = _expected(services.settings, answer.challenge)
-        data = verification.registered(answer, expected, handle, now, presence=presence)
+        return verification.registered(answer, expected, handle, now, presence=presence)
     except Refused as error:
         raise Failed(Why.REFUSED, str(error)) from None
-    return data | {"name": passkey.name_of(data["aaguid"], platform, now)}
 
 
 async def add(transaction: Transaction, services: Services, ceremony: Ceremony, data: dict[str, Any]) -> bool:

@@ -41,7 +41,7 @@ from idp.signin import (
 from idp.signin.begin import begin
 from idp.signin.confirm import confirm
 from idp.signin.loading import posted, shown, to_page
-from idp.web import own, recoveries, sign_ups, well_known
+from idp.web import choice, own, recoveries, sign_ups, well_known
 from idp.web.cors import preflight
 from idp.web.links import opened
 from idp.web.notices import NOT_ME
@@ -151,6 +151,7 @@ PAGES: tuple[BaseRoute, ...] = (
     Route(own.APPS, seen(own.APPS, apps.show)),
     Route(f"{own.APPS}/{{client_id}}/withdraw", ended(own.APPS, apps.withdraw), methods=["POST"]),
     Route(own.ACTIVITY, seen(own.ACTIVITY, activity.show)),
+    Route("/language", choice.choose, methods=["POST"]),
     Route("/errors/{error}", meaning),
     Route("/static/{file}", static),
 )

@@ -231,6 +231,17 @@ class Form:
 
 
 def forms(html: str) -> list[Form]:
+    """Those of a page, without the one at its foot, by which people choose a language."""
+    return [form for form in _all_forms(html) if form.action != "/language"]
+
+
+def foot_of(html: str) -> Form:
+    """The form by which people choose a language."""
+    (foot,) = [form for form in _all_forms(html) if form.action == "/language"]
+    return foot
+
+
+def _all_forms(html: str) -> list[Form]:
     found = []
     for attributes, inside in re.findall(r"<form\b([^>]*)>(.*?)</form>", html, re.DOTALL):
         fields = {

@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from idp import quick_json
+from idp import quick_json, wording
 from idp.factors.proofs import asks_for_second
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.protocol.errors import InvalidRequest
@@ -23,6 +24,7 @@ from idp.web.csrf import Forged
 from idp.web.origin import note
 from idp.web.pages import page
 from idp.web.refusals import refused_page
+from idp.wording import Text
 
 DONE, WRONG = "done", "wrong"  # what a page is told
 _TOLD = "told"
@@ -49,21 +51,21 @@ class Asking:
         }
         return page(self.request, template, {**common, **context})
 
-    def tell(self, page: str, kind: str, text: str, gone: str = "", **query: str) -> Response:
+    def tell(self, page: str, kind: str, text: Text, gone: str = "", **query: str) -> Response:
         """To the page, which says it: sealed for this session, so that nobody else puts words there."""
-        told = quick_json.encode({"kind": kind, "text": text, "gone": gone})
+        told = quick_json.encode({"kind": kind, "text": wording.dumped(text), "gone": gone})
         sealed = to_text(self.services.sealer.seal(told, _TOLD, self.session.sid))
         return RedirectResponse(f"{page}?{urlencode({**query, _TOLD: sealed})}", 303)
 
     @cached_property
-    def told(self) -> dict[str, str] | None:
+    def told(self) -> dict[str, Any] | None:
         """What the post before had to say."""
         try:
             sealed = from_text(self.request.query_params.get(_TOLD, ""))
-            told: dict[str, str] = quick_json.decode(self.services.sealer.unseal(sealed, _TOLD, self.session.sid))
+            told: dict[str, Any] = quick_json.decode(self.services.sealer.unseal(sealed, _TOLD, self.session.sid))
         except SealBroken:
             return None
-        return told
+        return told | {"text": wording.loaded(told["text"])}
 
 
 Show = Callable[[Asking], Awaitable[Response]]
@@ -120,7 +122,7 @@ def _posted(page: str, act: Act, may: Callable[[Asking], Awaitable[bool]]) -> En
             form = await csrf.read_form(request, services_of(request), token)
         except (Forged, InvalidRequest) as error:
             refused_page(request, problems.FORGED, str(error))
-            return problems.problem_page(request, problems.FORGED.with_link(page, "Back to the page"))
+            return problems.problem_page(request, problems.FORGED.with_link(page, Text("Back to the page")))
         if asking is None or not sessions.is_from_here(request, asking.services) or not await may(asking):
             return to(own.confirm(page))
         return await act(asking, form)

@@ -11,60 +11,61 @@ from idp.factors.message import NAME as EMAIL_CODE
 from idp.store import audit, clients, sessions, users
 from idp.store.audit import NEWEST, Happened
 from idp.store.seal import SealBroken, from_text, to_text
-from idp.web import own
+from idp.web import own, user_agents
+from idp.wording import Text
 
 PAGE = 25
 _BEFORE = "activity"
 # Of each app several times an hour: they are in the audit, and not told.
 UNTOLD = (Event.REFRESH_ROTATED, Event.REFRESH_REPEATED)
-WORDS: Mapping[str, str] = {
-    Event.SIGN_IN_SUCCEEDED: "Signed in",
-    Event.SIGN_IN_FAILED: "Somebody tried to sign in and did not get in",
-    Event.EMAIL_CODE_SENT: "A code to sign in was asked for by mail",
-    Event.FACTOR_ACCEPTED: "One step of a sign-in was right, and another one was asked for",
-    Event.FACTOR_ENROLLED: "A way to sign in was added",
-    Event.FACTOR_PUT_OFF: "Setting up a second step was put off",
-    Event.FACTOR_REMOVED: "A way to sign in was removed",
-    Event.PASSKEY_COPIED: "A passkey was refused, because there may be a copy of it",
-    Event.SIGNED_OUT: "Signed out",
-    Event.ACCOUNT_SLOWED: "Strangers have to wait, because of many wrong passwords or codes",
-    Event.ACCOUNT_LOCKED: "Strangers are locked out, because of very many wrong passwords or codes",
-    Event.ACCOUNT_UNLOCKED: "Strangers may try again: an administrator lifted the wait",
-    Event.CONSENT_GIVEN: "You let an app use your account",
-    Event.CONSENT_DENIED: "You did not let an app use your account",
-    Event.CONSENT_WITHDRAWN: "You cut an app off",
-    Event.CODE_REDEEMED: "An app got access to your account, as you had let it",
-    Event.CODE_REFUSED: "An app was refused access, because of something wrong with its request",
-    Event.CODE_REPLAYED: "What an app had got was ended, because somebody used its code again",
-    Event.REFRESH_REUSED: "What an app had got was ended, because somebody used an old token of it",
-    Event.TOKEN_REVOKED: "An app gave back its access",
-    Event.TOKEN_NOT_REVOKED: "An app was kept from ending the access of another one",
-    Event.GRANT_REVOKED: "An administrator ended the access of an app",
-    Event.GRANT_EVICTED: "The oldest access of an app was ended, because it had too many",
-    Event.SESSION_REVOKED: "A session was ended",
-    Event.USER_REVOKED: "An administrator ended all sessions, and what apps had by them",
-    Event.PASSWORD_LEAKED: "Your password was found in a leak, and a new one was asked for",
-    Event.PASSWORD_REPLACED: "The password was changed, because it had been in a leak",
-    Event.PASSWORD_REHASHED: "Your password was stored in a newer way",
-    Event.USER_CREATED: "Your account was made",
-    Event.USER_UPDATED: "Your profile was changed",
-    Event.USER_PASSWORD_SET: "The password was set or changed",
-    Event.PASSWORD_NOT_CHANGED: "Somebody tried to change the password, and did not know the old one",
-    Event.USER_DISABLED: "An administrator disabled your account",
-    Event.USER_DISOWNED: "Somebody said that it was not you, and your account was locked",
-    Event.EMAIL_CHANGE_ASKED: "Another e-mail address was asked for",
-    Event.USER_EMAIL_CHANGED: "The e-mail address was changed",
-    Event.RECOVERY_ASKED: "Somebody said that they lost the password or the second step",
-    Event.RECOVERY_CANCELLED: "Getting back in by mail was called off",
-    Event.RECOVERY_COMPLETED: "Somebody got back in by mail",
-    Event.USER_ENABLED: "An administrator enabled your account again",
+WORDS: Mapping[str, Text] = {
+    Event.SIGN_IN_SUCCEEDED: Text("Signed in"),
+    Event.SIGN_IN_FAILED: Text("Somebody tried to sign in and did not get in"),
+    Event.EMAIL_CODE_SENT: Text("A code to sign in was asked for by mail"),
+    Event.FACTOR_ACCEPTED: Text("One step of a sign-in was right, and another one was asked for"),
+    Event.FACTOR_ENROLLED: Text("A way to sign in was added"),
+    Event.FACTOR_PUT_OFF: Text("Setting up a second step was put off"),
+    Event.FACTOR_REMOVED: Text("A way to sign in was removed"),
+    Event.PASSKEY_COPIED: Text("A passkey was refused, because there may be a copy of it"),
+    Event.SIGNED_OUT: Text("Signed out"),
+    Event.ACCOUNT_SLOWED: Text("Strangers have to wait, because of many wrong passwords or codes"),
+    Event.ACCOUNT_LOCKED: Text("Strangers are locked out, because of very many wrong passwords or codes"),
+    Event.ACCOUNT_UNLOCKED: Text("Strangers may try again: an administrator lifted the wait"),
+    Event.CONSENT_GIVEN: Text("You let an app use your account"),
+    Event.CONSENT_DENIED: Text("You did not let an app use your account"),
+    Event.CONSENT_WITHDRAWN: Text("You cut an app off"),
+    Event.CODE_REDEEMED: Text("An app got access to your account, as you had let it"),
+    Event.CODE_REFUSED: Text("An app was refused access, because of something wrong with its request"),
+    Event.CODE_REPLAYED: Text("What an app had got was ended, because somebody used its code again"),
+    Event.REFRESH_REUSED: Text("What an app had got was ended, because somebody used an old token of it"),
+    Event.TOKEN_REVOKED: Text("An app gave back its access"),
+    Event.TOKEN_NOT_REVOKED: Text("An app was kept from ending the access of another one"),
+    Event.GRANT_REVOKED: Text("An administrator ended the access of an app"),
+    Event.GRANT_EVICTED: Text("The oldest access of an app was ended, because it had too many"),
+    Event.SESSION_REVOKED: Text("A session was ended"),
+    Event.USER_REVOKED: Text("An administrator ended all sessions, and what apps had by them"),
+    Event.PASSWORD_LEAKED: Text("Your password was found in a leak, and a new one was asked for"),
+    Event.PASSWORD_REPLACED: Text("The password was changed, because it had been in a leak"),
+    Event.PASSWORD_REHASHED: Text("Your password was stored in a newer way"),
+    Event.USER_CREATED: Text("Your account was made"),
+    Event.USER_UPDATED: Text("Your profile was changed"),
+    Event.USER_PASSWORD_SET: Text("The password was set or changed"),
+    Event.PASSWORD_NOT_CHANGED: Text("Somebody tried to change the password, and did not know the old one"),
+    Event.USER_DISABLED: Text("An administrator disabled your account"),
+    Event.USER_DISOWNED: Text("Somebody said that it was not you, and your account was locked"),
+    Event.EMAIL_CHANGE_ASKED: Text("Another e-mail address was asked for"),
+    Event.USER_EMAIL_CHANGED: Text("The e-mail address was changed"),
+    Event.RECOVERY_ASKED: Text("Somebody said that they lost the password or the second step"),
+    Event.RECOVERY_CANCELLED: Text("Getting back in by mail was called off"),
+    Event.RECOVERY_COMPLETED: Text("Somebody got back in by mail"),
+    Event.USER_ENABLED: Text("An administrator enabled your account again"),
 }
 _FACTORS = {
-    password.NAME: "password",
-    passkey.NAME: "passkey",
-    totp.NAME: "authenticator app",
-    recovery.NAME: "recovery code",
-    EMAIL_CODE: "code by mail",
+    password.NAME: Text("password"),
+    passkey.NAME: Text("passkey"),
+    totp.NAME: Text("authenticator app"),
+    recovery.NAME: Text("recovery code"),
+    EMAIL_CODE: Text("code by mail"),
 }
 
 
@@ -82,13 +83,13 @@ async def show(asking: Asking) -> Response:
     )
 
 
-def _shown(row: Happened, apps: Mapping[str, str], devices: Mapping[str, str]) -> dict[str, str]:
+def _shown(row: Happened, apps: Mapping[str, str], devices: Mapping[str, str]) -> dict[str, object]:
     return {
         "words": WORDS.get(row.event, row.event),
-        "at": f"{row.at:%Y-%m-%d %H:%M} (UTC)",
+        "at": row.at,
         "with": _FACTORS.get(str(row.details.get("factor")), ""),
         "app": apps.get(row.client_id or "", ""),
-        "device": devices.get(row.session_id or "", ""),
+        "device": user_agents.in_words(devices.get(row.session_id or "", "")),
         "address": row.address or "",
         "reference": row.reference or "",
     }

@@ -8,14 +8,15 @@ from idp.audit import Event
 from idp.protocol.params import Params
 from idp.store import handles, users
 from idp.store.users import Person, canonical
-from idp.web import cookies, links, mail_limits, mails, own, sign_ups, throttle
+from idp.web import cookies, languages, links, mail_limits, mails, own, sign_ups, throttle
 from idp.web.links import Link
 from idp.web.origin import origin_of
 from idp.web.throttle import Guess
+from idp.wording import Text
 
 _ADDRESS = "address"  # what a link to this address stands for
-_SENT = "A link is on its way to your address. Open it in a browser in which you are signed in."
-_OVER = "That link was used, or is too old. Send yourself a new one."
+_SENT = Text("A link is on its way to your address. Open it in a browser in which you are signed in.")
+_OVER = Text("That link was used, or is too old. Send yourself a new one.")
 
 
 async def show(asking: Asking) -> Response:
@@ -41,8 +42,9 @@ async def send(asking: Asking, _: Params) -> Response:
         about = {_ADDRESS: canonical(person.email)}
         secret = await links.issue(transaction, handles.VERIFICATION, person.id, now, until, **about)
         context = {"link": links.url(services, own.ADDRESS, secret)}
-        subject = f"Confirm your address at {services.settings.site_name}"
-        mail = mails.written(services, person.email, subject, "address", context)
+        subject = Text("Confirm your address at %(site)s", {"site": services.settings.site_name})
+        language = languages.of_person(services.settings, person.claims, languages.language_of(asking.request))
+        mail = mails.written(services, person.email, subject, "address", context, language)
         await mails.put(transaction, services, mail, until, decoy=False)
     return asking.tell(own.ADDRESS, DONE, _SENT)
 
@@ -60,7 +62,7 @@ async def confirm(asking: Asking, _: Params) -> Response:
             return asking.tell(own.ADDRESS, WRONG, _OVER)
         origin = origin_of(asking.request)
         await audit.record(transaction, services, Event.EMAIL_VERIFIED, origin, subject=person.subject)
-    response = asking.tell(own.SECURITY, DONE, "Your address is confirmed.")
+    response = asking.tell(own.SECURITY, DONE, Text("Your address is confirmed."))
     links.forget(response, services)
     return response
 

@@ -12,8 +12,7 @@ from idp.store import clients, consents, grants
 from idp.store.consents import ConnectedApp
 from idp.web import own
 from idp.web.origin import origin_of
-
-_CUT_OFF = "“{name}” was cut off: it has no access to your account any more. It asks you before it gets any again."
+from idp.wording import Text
 
 
 async def show(asking: Asking) -> Response:
@@ -27,8 +26,8 @@ async def show(asking: Asking) -> Response:
                 "name": app.client_name,
                 "host": _host(app),
                 "scopes": [scopes.describe(scope, words).title for scope in scopes.ordered(app.scope)],
-                "since": f"{app.since:%Y-%m-%d} (UTC)",
-                "used": f"{used[app.client_id]:%Y-%m-%d} (UTC)" if app.client_id in used else "",
+                "since": app.since.date(),
+                "used": used[app.client_id].date() if app.client_id in used else None,
                 "withdraw_action": f"{own.APPS}/{app.client_id}/withdraw",
             }
             for app in connected
@@ -54,8 +53,15 @@ async def withdraw(asking: Asking, _: Params) -> Response:
             client_id=client_id,
         )
         client = await clients.find(transaction, client_id)
-    return asking.tell(own.APPS, DONE, _CUT_OFF.format(name=client.client_name if client else client_id))
+    return asking.tell(own.APPS, DONE, _cut_off(client.client_name if client else client_id))
 
 
 def _host(app: ConnectedApp) -> str:
     return redirects.host_of(app.redirect_uris[0]) if app.redirect_uris else ""
+
+
+def _cut_off(name: str) -> Text:
+    return Text(
+        "“%(name)s” was cut off: it has no access to your account any more. It asks you before it gets any again.",
+        {"name": name},
+    )

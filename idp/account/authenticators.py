@@ -14,12 +14,13 @@ from idp.store import credentials, sessions
 from idp.store.db import Transaction
 from idp.store.ids import new_secret
 from idp.web import own, qr
+from idp.web.languages import language_of
+from idp.wording import Text
 
 MOST = 10
-_WRONG_CODE = "The code is not right. Scan the picture again, and enter the digits that your app shows now."
-_FULL = "You have as many authenticator apps as there can be: remove one first."
-_NO_CODES = " The recovery codes on that page do not count: you have others, from a page that was finished before it."
-LAST = "This is your only second step, and everybody needs one here: set up another first."
+_WRONG_CODE = Text("The code is not right. Scan the picture again, and enter the digits that your app shows now.")
+_FULL = Text("You have as many authenticator apps as there can be: remove one first.")
+LAST = Text("This is your only second step, and everybody needs one here: set up another first.")
 
 
 async def show(asking: Asking) -> Response:
@@ -41,7 +42,8 @@ async def show(asking: Asking) -> Response:
 async def add(asking: Asking, form: Params) -> Response:
     """The first one makes sessions that began with less end; this one goes on, since both factors were given in it."""
     services, user_id, now = asking.services, asking.session.user_id, asking.now
-    ticket, name, code = form.get("setup") or "", form.get("name"), form.get("code") or ""
+    ticket, code = form.get("setup") or "", form.get("code") or ""
+    name = totp.name_of(form.get("name"), str(language_of(asking.request).words(totp.UNNAMED)))
     setup = enrolment.setup(services, _name(asking, ticket))
     async with services.database.transaction() as transaction:
         if not await changes.locked(transaction, asking):
@@ -57,9 +59,8 @@ async def add(asking: Asking, form: Params) -> Response:
             await sessions.end_others(transaction, user_id, asking.session.sid, now)
         await changes.record(transaction, asking, Event.FACTOR_ENROLLED, factor=totp.NAME)
         await changes.proved_too(transaction, asking, totp.NAME)
-    told = f"“{totp.name_of(name)}” is set up: from now on you are asked for a code."
     overtaken = recovery.NAME in had and form.get("codes") is not None
-    return asking.tell(own.SECURITY, DONE, told + (_NO_CODES if overtaken else ""))
+    return asking.tell(own.SECURITY, DONE, _added(name, overtaken=overtaken))
 
 
 async def remove(asking: Asking, _: Params) -> Response:
@@ -78,7 +79,8 @@ async def remove(asking: Asking, _: Params) -> Response:
             await credentials.remove(transaction, user_id, recovery.NAME)
         await changes.end_elsewhere(transaction, asking, "authenticator app removed")
     return changes.done(
-        asking, "The authenticator app was removed. Its codes do not count any more, and all your other sessions ended."
+        asking,
+        Text("The authenticator app was removed. Its codes do not count any more, and all your other sessions ended."),
     )
 
 
@@ -92,6 +94,16 @@ async def is_needed(asking: Asking, transaction: Transaction) -> bool:
         for stored in await credentials.of_person(transaction, asking.services.sealer, asking.session.user_id, factor)
     ]
     return len(of_all) == 1
+
+
+def _added(name: str, *, overtaken: bool) -> Text:
+    if not overtaken:
+        return Text("“%(name)s” is set up: from now on you are asked for a code.", {"name": name})
+    return Text(
+        "“%(name)s” is set up: from now on you are asked for a code. The recovery codes on that page do not count: "
+        "you have others, from a page that was finished before it.",
+        {"name": name},
+    )
 
 
 def _name(asking: Asking, ticket: str) -> str:

@@ -12,6 +12,7 @@ from idp.store import grants, sessions, users
 from idp.store.db import Transaction
 from idp.web import cookies, devices, notices, own
 from idp.web.origin import origin_of
+from idp.wording import Text
 
 
 async def locked(transaction: Transaction, asking: Asking) -> bool:
@@ -49,7 +50,7 @@ async def end_elsewhere(transaction: Transaction, asking: Asking, reason: str) -
     await grants.end_elsewhere(transaction, user_id, sid, reason, now)
 
 
-def done(asking: Asking, text: str, gone: str = "", page: str = own.SECURITY) -> Response:
+def done(asking: Asking, text: Text, gone: str = "", page: str = own.SECURITY) -> Response:
     """After the transaction: the page says it, and the device at hand stays a known one.
 
     `gone` is the user handle of a passkey that was removed, so that the browser hears of it though it was the last one.

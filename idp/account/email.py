@@ -9,12 +9,14 @@ from idp.store import users
 from idp.store.users import NotAnEmail, canonical
 from idp.web import cookies, mail_limits, notices, own, sign_ups, throttle
 from idp.web.throttle import Guess
+from idp.wording import Text
 
-_NO_ADDRESS = "That cannot be an e-mail address: {why}."
-_SAME = "That is the address that your account has."
-_WAIT = "Your address was changed less than seven days ago, and may still be taken back by who had it. Wait until then."
-_NO_MAIL = "This service sends no mail, so that no address can be confirmed. Ask the people who run it."
-_SENT = "A mail is on its way to {address}. Open its link, and the address is changed once both of them are confirmed."
+_NO_ADDRESS = Text("That cannot be an e-mail address: check it.")
+_SAME = Text("That is the address that your account has.")
+_WAIT = Text(
+    "Your address was changed less than seven days ago, and may still be taken back by who had it. Wait until then."
+)
+_NO_MAIL = Text("This service sends no mail, so that no address can be confirmed. Ask the people who run it.")
 
 
 async def show(asking: Asking) -> Response:
@@ -30,8 +32,8 @@ async def change(asking: Asking, form: Params) -> Response:
         return asking.tell(own.EMAIL, WRONG, _NO_MAIL)
     try:
         new = sign_ups.check_address(typed)
-    except NotAnEmail as error:
-        return asking.tell(own.EMAIL, WRONG, _NO_ADDRESS.format(why=error))
+    except NotAnEmail:
+        return asking.tell(own.EMAIL, WRONG, _NO_ADDRESS)
     if canonical(new) == canonical(person.email):
         return asking.tell(own.EMAIL, WRONG, _SAME)
     if notices.former_email(person, now) is not None:
@@ -44,4 +46,12 @@ async def change(asking: Asking, form: Params) -> Response:
         if not await changes.locked(transaction, asking):
             return to(own.confirm(own.EMAIL))
         first = await email_links.begin(transaction, asking.request, services, person, new)
-    return asking.tell(own.SECURITY, DONE, _SENT.format(address=first))
+    return asking.tell(own.SECURITY, DONE, _sent(first))
+
+
+def _sent(address: str) -> Text:
+    return Text(
+        "A mail is on its way to %(address)s. Open its link, and the address is changed once both of them are "
+        "confirmed.",
+        {"address": address},
+    )

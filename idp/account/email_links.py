@@ -14,12 +14,14 @@ from idp.store.db import Connection, Transaction
 from idp.store.users import Person, canonical
 from idp.web import links, mails, notices, problems
 from idp.web.csrf import Forged
+from idp.web.languages import language_of
 from idp.web.links import Link
 from idp.web.notices import Notice
 from idp.web.origin import origin_of
 from idp.web.pages import page
 from idp.web.problems import Problem
 from idp.web.refusals import refused_page
+from idp.wording import Text
 
 PAGE, DONE = "/email-change", "/email-changed"
 LIFETIME = timedelta(hours=1)
@@ -30,12 +32,15 @@ async def begin(transaction: Transaction, request: Request, services: Services, 
     """Mails the first link, to an address that it returns: the old one, unless that was never shown to be theirs."""
     await audit.record(transaction, services, Event.EMAIL_CHANGE_ASKED, origin_of(request), subject=person.subject)
     if person.email_verified_at is None:
-        await _ask_new(transaction, services, person, new)
+        await _ask_new(transaction, request, person, new)
         return new
     url = await _issue(transaction, services, person, new, proved=False)
     notice = Notice(
-        "Somebody asked to change your address",
-        f"Your account is to have the address {new} instead of this one. Nothing changes without the link below.",
+        Text("Somebody asked to change your address"),
+        Text(
+            "Your account is to have the address %(new)s instead of this one. Nothing changes without the link below.",
+            {"new": new},
+        ),
     )
     await notices.send(transaction, services, person, notice, request=request, action=url)
     return person.email
@@ -64,7 +69,7 @@ async def confirm(request: Request) -> Response:
     try:
         await links.read_form(request, link)
     except (Forged, InvalidRequest) as error:
-        return _halted(request, problems.FORGED.with_link(PAGE, "Back to the page"), str(error))
+        return _halted(request, problems.FORGED.with_link(PAGE, Text("Back to the page")), str(error))
     async with services.database.transaction() as transaction:
         problem = await _agreed(transaction, request, services, link, services.clock())
     if problem is not None:
@@ -88,27 +93,32 @@ async def _agreed(
         return problems.RECOVERY_OVER
     new = str(link.data[_NEW])
     if not link.data[_PROVED]:
-        await _ask_new(transaction, services, person, new)
+        await _ask_new(transaction, request, person, new)
         return None
     former = person.email if person.email_verified_at is not None else None
     if not await users.change_email(transaction, person.id, new, former, now):
         return problems.ADDRESS_TAKEN
     await audit.record(transaction, services, Event.USER_EMAIL_CHANGED, origin_of(request), subject=person.subject)
     notice = Notice(
-        "The address of your account was changed",
-        f"The address of your account is {new} from now on. For seven days the link below takes that back.",
+        Text("The address of your account was changed"),
+        Text(
+            "The address of your account is %(new)s from now on. For seven days the link below takes that back.",
+            {"new": new},
+        ),
     )
     await notices.send(transaction, services, person, notice, request=request)
     return None
 
 
-async def _ask_new(transaction: Transaction, services: Services, person: Person, new: str) -> None:
+async def _ask_new(transaction: Transaction, request: Request, person: Person, new: str) -> None:
     """Whoever has the address already is told, and gets no link."""
+    services = services_of(request)
     url = await _issue(transaction, services, person, new, proved=True)
     taken = await users.find_by_email(transaction, new) is not None
     context = {"link": None if taken else url}
-    subject = "Somebody asked to use your address" if taken else "Confirm your new address"
-    mail = mails.written(services, new, subject, "new_email", context)
+    subject = Text("Somebody asked to use your address") if taken else Text("Confirm your new address")
+    # Of who asks: whose address it is may be somebody else.
+    mail = mails.written(services, new, subject, "new_email", context, language_of(request))
     await mails.put(transaction, services, mail, services.clock() + LIFETIME, decoy=False)
 
 
@@ -128,5 +138,5 @@ async def _owner(connection: Connection, link: Link) -> Person | None:
 
 
 def _halted(request: Request, problem: Problem, reason: str | None = None) -> Response:
-    refused_page(request, problem, reason or problem.title)
+    refused_page(request, problem, reason or str(problem.title))
     return problems.problem_page(request, problem)

@@ -1,7 +1,5 @@
 """Where a person is signed in, and ending that."""
 
-from datetime import datetime
-
 from starlette.responses import Response
 
 from idp import audit
@@ -12,12 +10,13 @@ from idp.protocol.params import Params
 from idp.store import grants, sessions
 from idp.store.db import Transaction
 from idp.store.sessions import Listed
-from idp.web import own
+from idp.web import own, user_agents
 from idp.web.origin import origin_of
+from idp.wording import Text
 
 MOST_SHOWN = 20
-_ENDED = "That session has ended, and what apps had by it. Where it was, somebody has to sign in again."
-_ALL_ENDED = "All your other sessions have ended, and what apps had by them."
+_ENDED = Text("That session has ended, and what apps had by it. Where it was, somebody has to sign in again.")
+_ALL_ENDED = Text("All your other sessions have ended, and what apps had by them.")
 
 
 async def show(asking: Asking) -> Response:
@@ -73,15 +72,11 @@ async def _record(transaction: Transaction, asking: Asking, sid: str) -> None:
 
 def _shown(asking: Asking, each: Listed, apps: list[str]) -> dict[str, object]:
     return {
-        "device": each.origin.device or "A browser that says nothing of itself",
+        "device": user_agents.in_words(each.origin.device) or Text("A browser that says nothing of itself"),
         "here": each.sid == asking.session.sid,
-        "began": _time(each.began_at),
-        "seen": _time(each.seen_at),
+        "began": each.began_at,
+        "seen": each.seen_at,
         "address": each.origin.address,
         "apps": apps,
         "end_action": f"{own.SESSIONS}/{each.sid}/end",
     }
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} (UTC)"

@@ -16,11 +16,12 @@ from idp.protocol.params import Params
 from idp.store import credentials
 from idp.web import cookies, own, user_agents
 from idp.web.refusals import refused_answer
+from idp.wording import Text
 
 MOST = 20
-_NOT_MADE = "The passkey was not saved. Try again."
-_FULL = "You have as many passkeys as there can be: remove one first."
-_ONLY = "This is all that you can sign in with: set a password or add another passkey first."
+_NOT_MADE = Text("The passkey was not saved. Try again.")
+_FULL = Text("You have as many passkeys as there can be: remove one first.")
+_ONLY = Text("This is all that you can sign in with: set a password or add another passkey first.")
 
 
 async def show(asking: Asking) -> Response:
@@ -37,8 +38,8 @@ async def add(asking: Asking, form: Params) -> Response:
     services = asking.services
     try:
         ceremony = (await _ceremony(asking))[0]
-        platform = user_agents.platform(asking.request)
-        data = await passkeys.made(services, ceremony, form.get("credential") or "", platform=platform)
+        data = await passkeys.made(services, ceremony, form.get("credential") or "")
+        data["name"] = user_agents.passkey_name(asking.request, data["aaguid"], asking.now)
     except Failed as failed:
         refused_answer(asking.request, "passkey_refused", "The passkey was not saved.", failed.reason)
         return asking.tell(own.PASSKEY, WRONG, _NOT_MADE)
@@ -50,7 +51,7 @@ async def add(asking: Asking, form: Params) -> Response:
         if not await passkeys.add(transaction, services, ceremony, data):
             return asking.tell(own.PASSKEY, WRONG, _NOT_MADE)
         await changes.record(transaction, asking, Event.FACTOR_ENROLLED, rules.NAME)
-    return asking.tell(own.SECURITY, DONE, "Your new passkey is all that it takes to sign in.")
+    return asking.tell(own.SECURITY, DONE, Text("Your new passkey is all that it takes to sign in."))
 
 
 async def rename(asking: Asking, form: Params) -> Response:
@@ -88,7 +89,7 @@ async def remove(asking: Asking, _: Params) -> Response:
         if (await credentials.enrolled(transaction, user_id)).isdisjoint(DEVICES):
             await credentials.remove(transaction, user_id, recovery.NAME)
         await changes.end_elsewhere(transaction, asking, "passkey removed")
-    told = "The passkey was removed. It opens nothing any more, and all your other sessions ended."
+    told = Text("The passkey was removed. It opens nothing any more, and all your other sessions ended.")
     return changes.done(asking, told, gone=known[0].data["user_handle"])
 
 

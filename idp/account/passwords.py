@@ -16,12 +16,13 @@ from idp.store.db import Connection
 from idp.web import cookies, own, throttle
 from idp.web.origin import network_of
 from idp.web.throttle import Guess
+from idp.wording import Text
 
-_NOT_RIGHT = "The password that you have now is not right. Nothing was changed."
-_NEEDED = "Your password was not removed: you need two passkeys that sign you in by themselves first."
-_REMOVED = "Your password was removed: you sign in with a passkey. All your other sessions ended."
+_NOT_RIGHT = Text("The password that you have now is not right. Nothing was changed.")
+_NEEDED = Text("Your password was not removed: you need two passkeys that sign you in by themselves first.")
+_REMOVED = Text("Your password was removed: you sign in with a passkey. All your other sessions ended.")
 PASSKEYS_WITHOUT = 2  # so that a lost device locks nobody out
-_MEANWHILE = "Your password was changed meanwhile. Look whether that was you, and try again."
+_MEANWHILE = Text("Your password was changed meanwhile. Look whether that was you, and try again.")
 
 
 async def show(asking: Asking) -> Response:
@@ -45,7 +46,7 @@ async def change(asking: Asking, form: Params) -> Response:
     try:
         await new_passwords.judge(services, new, await _about(asking), asker, alone=await _stands_alone(asking))
     except UnacceptablePassword as problem:
-        return asking.tell(asking.page, WRONG, str(problem))
+        return asking.tell(asking.page, WRONG, problem.text)
     encoded = await services.hashing.hash(new, asker)
     async with services.database.transaction() as transaction:
         if not await changes.locked(transaction, asking):
@@ -59,7 +60,7 @@ async def change(asking: Asking, form: Params) -> Response:
         await users.call_in_links(transaction, user_id, now)
         if form.get("elsewhere") == "end":
             await changes.end_elsewhere(transaction, asking, "password set")
-    return changes.done(asking, "Your new password counts from now on.")
+    return changes.done(asking, Text("Your new password counts from now on."))
 
 
 async def remove(asking: Asking, _: Params) -> Response:

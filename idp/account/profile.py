@@ -15,9 +15,10 @@ from idp.store import users
 from idp.store.db import Connection
 from idp.web import own
 from idp.web.origin import origin_of
+from idp.wording import Text
 
-_SAVED = "Saved. Apps that may know it are told when they ask next."
-_NOT_SAVED = "Nothing was saved yet: look at what is marked below."
+_SAVED = Text("Saved. Apps that may know it are told when they ask next.")
+_NOT_SAVED = Text("Nothing was saved yet: look at what is marked below.")
 
 
 async def show(asking: Asking) -> Response:
@@ -52,7 +53,7 @@ async def change(asking: Asking, form: Params) -> Response:
     return asking.tell(own.PROFILE, DONE, _SAVED)
 
 
-async def _form(asking: Asking, values: Mapping[str, Any], wrong: Mapping[str, str] | None = None) -> Response:
+async def _form(asking: Asking, values: Mapping[str, Any], wrong: Mapping[str, Text] | None = None) -> Response:
     """With what was typed where something of it is `wrong`; browsers hear of a new name, and show passkeys by it."""
     return asking.shown(
         "account/profile.html",

@@ -13,6 +13,7 @@ from idp.store import credentials
 from idp.store.db import Connection
 from idp.store.ids import new_secret
 from idp.web import own
+from idp.wording import Text
 
 
 async def show(asking: Asking) -> Response:
@@ -43,7 +44,8 @@ async def replace(asking: Asking, form: Params) -> Response:
         await changes.record(transaction, asking, Event.FACTOR_ENROLLED, factor=recovery.NAME)
         await changes.end_elsewhere(transaction, asking, "recovery codes replaced")
     return changes.done(
-        asking, "Your new recovery codes count from now on. The old ones do not, and all your other sessions ended."
+        asking,
+        Text("Your new recovery codes count from now on. The old ones do not, and all your other sessions ended."),
     )
 
 

@@ -1,7 +1,7 @@
 """The overview: with what a person can sign in, and where to change it."""
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 
 from starlette.responses import Response
 
@@ -72,5 +72,6 @@ async def _of(asking: Asking, factor: str) -> list[StoredFactor]:
     return await credentials.of_person(asking.services.database, asking.services.sealer, asking.session.user_id, factor)
 
 
-def _day(at: datetime | None) -> str:
-    return "" if at is None else f"{at:%Y-%m-%d} (UTC)"
+def _day(at: datetime | None) -> date | None:
+    """In UTC."""
+    return None if at is None else at.date()

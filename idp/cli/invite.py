@@ -13,6 +13,7 @@ from idp.services import Services
 from idp.store import users
 from idp.store.users import NotAnEmail
 from idp.web import sign_ups
+from idp.web.languages import language
 from idp.web.sign_ups import INVITATION_LIFETIME, Joining, NotAName
 
 
@@ -45,7 +46,7 @@ async def _invite(services: Services, joining: Joining, *, hands_over: bool) -> 
     async with services.database.transaction() as transaction:
         await audit.record(transaction, services, Event.USER_INVITED, COMMAND_LINE, mailed=not hands_over)
         if not hands_over:
-            await sign_ups.send(transaction, services, joining, now)
+            await sign_ups.send(transaction, services, joining, now, language(services.settings.language))
             return record
         secret = await sign_ups.issue(transaction, joining, now, until)
     return record | {"link": sign_ups.url(services, secret)}

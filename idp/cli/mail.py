@@ -10,6 +10,8 @@ from idp.services import Services
 from idp.store import outbox
 from idp.store.ids import new_id
 from idp.web import mails
+from idp.web.languages import language
+from idp.wording import Text
 
 _COLUMNS = ("id", "kind", "created_at", "attempts", "due_at", "error")
 
@@ -26,8 +28,8 @@ def send_test(address: str, as_json: bool) -> None:
     """Send a message to ADDRESS at once; exit code 1 and the reason if the server does not take it."""
 
     async def work(services: Services) -> str | None:
-        now, subject = services.clock(), f"A test message of {services.settings.site_name}"
-        message = mails.written(services, address, subject, "test", {})
+        now, subject = services.clock(), Text("A test message of %(site)s", {"site": services.settings.site_name})
+        message = mails.written(services, address, subject, "test", {}, language(services.settings.language))
         try:
             await services.mailer.send(message, new_id(now), now)
         except MailFailed as error:

@@ -22,6 +22,7 @@ from idp.settings import BY_DOMAIN, Settings, SettingsError, load
 from idp.store.db import StoreUnavailable
 from idp.store.instance import WrongSecretKey
 from idp.store.seal import SealBroken
+from idp.web import languages
 
 T = TypeVar("T")
 
@@ -98,7 +99,8 @@ def _check_not_development(settings: Settings) -> None:
 
 def check_usable(settings: Settings) -> None:
     """Raises SettingsError where settings that are each right do not fit together, or not this data directory."""
-    for check in (_check_tls, _check_mail, _check_sign_up, _check_captcha, _check_not_development):
+    checks = (_check_tls, _check_mail, _check_sign_up, _check_captcha, languages.check, _check_not_development)
+    for check in checks:
         check(settings)
 
 

@@ -9,6 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from idp.factors import foreign_hashes
 from idp.factors.foreign_hashes import UnknownHash
+from idp.wording import Text
 
 SALT_BYTES = 16
 _LEAST_MEMORY = 8  # KiB, for one lane (RFC 9106 section 3.1)
@@ -30,6 +31,10 @@ AMR = "pwd"  # RFC 8176
 class UnacceptablePassword(Exception):
     """A new password that breaks a rule; the text tells its person, in a sentence, why and what to do."""
 
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self.text = text
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -48,11 +53,15 @@ def normalized(password: str) -> bytes:
 def check_new(password: str, least: int = MIN_LENGTH) -> None:
     """The rules for a password that is being set: a length, and nothing about its composition."""
     if len(password) > MAX_LENGTH:
-        message = f"That password is too long: take at most {MAX_LENGTH} characters."
+        most = {"most": MAX_LENGTH}
+        message = Text("That password is too long: take at most %(most)s characters.", most)
         raise UnacceptablePassword(message)
     # As it is typed too: NFKC makes 18 characters of one Arabic sign.
     if min(len(password), len(unicodedata.normalize("NFKC", password))) < least:
-        message = f"That password is too short: take at least {least} characters, such as four or five words."
+        message = Text(
+            "That password is too short: take at least %(least)s characters, such as four or five words.",
+            {"least": least},
+        )
         raise UnacceptablePassword(message)
 
 

@@ -8,6 +8,8 @@ whoever has the third is bound by it alone: so a stranger's guesses keep nobody 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from idp.wording import Text, counted
+
 LONGEST = timedelta(minutes=15)
 MOST_FAILURES = 100  # in a row, of one account (NIST SP 800-63B section 3.2.2)
 
@@ -65,16 +67,18 @@ def whole_seconds(left: timedelta) -> int:
     return -(-left // timedelta(seconds=1))
 
 
-def in_words(left: timedelta) -> str:
+def in_words(left: timedelta) -> Text:
     """As a person would say it, rounded up."""
     seconds = whole_seconds(left)
     if seconds <= 90:
-        return f"{seconds} seconds" if seconds != 1 else "1 second"
+        return counted("%(count)s second", "%(count)s seconds", seconds)
     minutes = -(-seconds // 60)
     if minutes <= 90:
-        return f"{minutes} minutes"
+        return counted("%(count)s minute", "%(count)s minutes", minutes)
     hours = -(-minutes // 60)
-    return f"{hours} hours" if hours <= 72 else f"{-(-hours // 24)} days"
+    if hours <= 72:
+        return counted("%(count)s hour", "%(count)s hours", hours)
+    return counted("%(count)s day", "%(count)s days", -(-hours // 24))
 
 
 @dataclass(frozen=True)

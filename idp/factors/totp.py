@@ -8,6 +8,8 @@ from typing import Any
 import pyotp
 from pyotp.exceptions import OTPVerificationError
 
+from idp.wording import Text
+
 NAME = "totp"
 AMR = "otp"  # RFC 8176
 SECRET_BYTES = 20  # RFC 4226 section 4, R6
@@ -15,6 +17,7 @@ DIGITS = 6
 STEP_SECONDS = 30
 DRIFT_STEPS = 1
 MAX_NAME = 40
+UNNAMED = Text("Authenticator app")
 _CODE = re.compile(r"[0-9](?:[ -]?[0-9]){5}")
 
 
@@ -59,7 +62,7 @@ def verify(data: dict[str, Any], typed: str, now: datetime) -> dict[str, Any] | 
     return data | {"last_step": matched} if matched > data["last_step"] else None
 
 
-def name_of(typed: str | None) -> str:
-    """What a person calls a device; something fitting where they say nothing."""
+def name_of(typed: str | None, otherwise: str) -> str:
+    """What a person calls a device; `otherwise` where they say nothing."""
     cleaned = " ".join((typed or "").split())
-    return cleaned[:MAX_NAME] if cleaned and cleaned.isprintable() else "Authenticator app"
+    return cleaned[:MAX_NAME] if cleaned and cleaned.isprintable() else otherwise

@@ -10,9 +10,11 @@ from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 from zxcvbn.matching import L33T_TABLE
 
+from idp.wording import Text
+
 LEAST_SCORE = 3  # of 4: more than 10^8 guesses
-COMMON = "That password is one of those that are tried first: take another one."
-EASY = "That password is easy to guess: take several words that have nothing to do with each other or with you."
+COMMON = Text("That password is one of those that are tried first: take another one.")
+EASY = Text("That password is easy to guess: take several words that have nothing to do with each other or with you.")
 _LONGEST = 72  # what zxcvbn takes; what comes after it only makes a password stronger
 # It looks up every part of a password in every reading of signs as letters ("[", "(", "<" and "{" may each be a "c"):
 # seconds for a long one with hundreds of readings. So the more there are, the less of it is looked at.
@@ -22,7 +24,7 @@ _COMMON = frozenset(FREQUENCY_LISTS["passwords"])
 _zxcvbn = Lock()  # it keeps what is known of the person in a variable of its module
 
 
-def problem_of(password: str, about: Iterable[str] = ()) -> str | None:
+def problem_of(password: str, about: Iterable[str] = ()) -> Text | None:
     """Why nobody should have this password, for its person; None where it may stand.
 
     `about` is what anybody knows of the person, such as their name and address. Takes up to 100 ms.

@@ -42,7 +42,7 @@ def stored(begin: Begin) -> Endpoint:
         services = services_of(request)
         found = await handles.find(services.database, handles.STORED_REQUEST, request.path_params["request"])
         if found is None or services.clock() >= found.expires_at:
-            refusals.refused_page(request, problems.GONE, problems.GONE.title)
+            refusals.refused_page(request, problems.GONE, str(problems.GONE.title))
             return problems.problem_page(request, problems.GONE)
         return await _judge(request, found.data["body"].encode(), begin)
 

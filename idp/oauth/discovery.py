@@ -11,7 +11,7 @@ from idp.protocol.meanings import MEANINGS
 from idp.protocol.story import Story
 from idp.services import services_of
 from idp.store import refusals
-from idp.web import cors, problems
+from idp.web import cors, languages, problems
 from idp.web.pages import page
 from idp.web.problems import problem_page
 
@@ -21,7 +21,8 @@ _REFERENCE = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}")
 async def discovery(request: Request) -> Response:
     """OpenID Connect Discovery section 4 and RFC 8414 section 3."""
     settings = services_of(request).settings
-    document = metadata.document(settings.issuer, sign_up=settings.sign_up_is_open)
+    offered = languages.offered(settings)
+    document = metadata.document(settings.issuer, offered, sign_up=settings.sign_up_is_open)
     return _public(request, json.dumps(document).encode(), "application/json")
 
 
@@ -45,7 +46,7 @@ async def meaning(request: Request) -> Response:
         "of": reference,
         "story": await _story(request, reference) if reference else None,
     }
-    return page(request, "meaning.html", context)
+    return page(request, "meaning.html", context, language=languages.language(languages.SOURCE))
 
 
 async def _story(request: Request, reference: str) -> Story | None:

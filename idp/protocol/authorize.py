@@ -33,8 +33,10 @@ MAX_STATE = 2048
 MAX_NONCE = 1024
 MAX_LOGIN_HINT = 320
 MAX_CLAIMS = 4096
+MAX_LANGUAGES = 8
 _LINE_BREAK = re.compile(r"[\r\n]")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,3}")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class AuthorizationRequest:
     login_hint: str | None
     subject: str | None
     acr_values: tuple[str, ...] = ()
+    ui_locales: tuple[str, ...] = ()
     essential_acr: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -65,7 +68,8 @@ class AuthorizationRequest:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "AuthorizationRequest":
-        tuples = {name: tuple(stored[name]) for name in ("scope", "prompt", "acr_values", "essential_acr")}
+        named = ("scope", "prompt", "acr_values", "essential_acr", "ui_locales")
+        tuples = {name: tuple(stored.get(name, ())) for name in named}
         return cls(**{**stored, **tuples})
 
     @property
@@ -154,6 +158,7 @@ def _judge_rest(
         subject=_one_person(_subject(params, client, read_hint), claims.subject),
         acr_values=tuple(dict.fromkeys(each for each in wished if each in ACR_VALUES)),
         essential_acr=claims.essential_acr,
+        ui_locales=_languages(params),
     )
 
 
@@ -244,6 +249,12 @@ def _max_age(params: Params) -> int | None:
             "The parameter max_age must be a whole number of seconds, at most nine digits.", received=value
         )
     return int(value)
+
+
+def _languages(params: Params) -> tuple[str, ...]:
+    """A wish (OpenID Connect Core section 3.1.2.1), so that nothing in it is an error: no tag, no wish."""
+    wished = (params.get("ui_locales") or "").split(" ")
+    return tuple(each for each in wished if _LANGUAGE.fullmatch(each))[:MAX_LANGUAGES]
 
 
 def _subject(params: Params, client: Client, read_hint: ReadHint) -> str | None:

@@ -1,5 +1,6 @@
 """What the provider says of itself: OpenID Connect Discovery section 3 and RFC 8414 section 2, in one document."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from idp.protocol import authorize, claims, jwt, pkce
@@ -8,7 +9,7 @@ from idp.protocol.registration import GRANT_TYPES
 from idp.protocol.scopes import STANDARD
 
 
-def document(issuer: str, *, sign_up: bool = False) -> dict[str, Any]:
+def document(issuer: str, languages: Sequence[str], *, sign_up: bool = False) -> dict[str, Any]:
     """The truth about this provider; what is not there is not advertised."""
     return {
         "issuer": issuer,
@@ -32,7 +33,7 @@ def document(issuer: str, *, sign_up: bool = False) -> dict[str, Any]:
         "prompt_values_supported": list(authorize.prompts(sign_up=sign_up)),
         "acr_values_supported": list(claims.ACR_VALUES),
         "display_values_supported": ["page"],
-        "ui_locales_supported": ["en"],
+        "ui_locales_supported": list(languages),
         "claim_types_supported": ["normal"],
         "claims_supported": sorted(
             {*claims.ID_TOKEN_CLAIMS, *(name for names in claims.SCOPE_CLAIMS.values() for name in names)}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from idp.protocol.errors import InvalidScope
+from idp.wording import Text
 
 OPENID = "openid"
 OFFLINE_ACCESS = "offline_access"
@@ -14,19 +15,26 @@ _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 
 @dataclass(frozen=True)
 class ScopeText:
-    """A scope in words that a person understands: `title` short, `line` one sentence."""
+    """A scope in words that a person understands: `title` short, `line` one sentence.
 
-    title: str
-    line: str
+    The operator's own words are in whatever language they are.
+    """
+
+    title: Text | str
+    line: Text | str
 
 
 STANDARD = {
-    "openid": ScopeText("Proof that it is you", "A number that stands for you here, and when you signed in."),
-    "profile": ScopeText("Your profile", "Your name and what else you put in your profile."),
-    "email": ScopeText("Your e-mail address", "The address, and whether it has been confirmed."),
-    "address": ScopeText("Your postal address", "The address in your profile."),
-    "phone": ScopeText("Your phone number", "The number, and whether it has been confirmed."),
-    "offline_access": ScopeText("Lasting access", "It keeps this access while you are away, until you withdraw it."),
+    "openid": ScopeText(
+        Text("Proof that it is you"), Text("A number that stands for you here, and when you signed in.")
+    ),
+    "profile": ScopeText(Text("Your profile"), Text("Your name and what else you put in your profile.")),
+    "email": ScopeText(Text("Your e-mail address"), Text("The address, and whether it has been confirmed.")),
+    "address": ScopeText(Text("Your postal address"), Text("The address in your profile.")),
+    "phone": ScopeText(Text("Your phone number"), Text("The number, and whether it has been confirmed.")),
+    "offline_access": ScopeText(
+        Text("Lasting access"), Text("It keeps this access while you are away, until you withdraw it.")
+    ),
 }
 USER_SCOPES = frozenset(STANDARD)
 
@@ -35,7 +43,11 @@ def describe(scope: str, own: Mapping[str, str]) -> ScopeText:
     """`own` are the operator's words for scopes that no standard defines."""
     if scope in STANDARD:
         return STANDARD[scope]
-    return ScopeText(own[scope], "") if scope in own else ScopeText(scope, "A permission that the app defines itself.")
+    return (
+        ScopeText(own[scope], "")
+        if scope in own
+        else ScopeText(scope, Text("A permission that the app defines itself."))
+    )
 
 
 def ordered(scopes: Iterable[str]) -> list[str]:

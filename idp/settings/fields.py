@@ -49,6 +49,10 @@ class Settings(JoiningSettings):
         description="Other sites that may use this provider's passkeys, such as a host that it moves to: at most five "
         "origins, comma-separated.",
     )
+    language: str = Field("en", description="The language of who asks for none that is offered, such as de.")
+    languages: Listed = Field(
+        (), description="The languages that are offered, comma-separated, such as en,de; by default all that there are."
+    )
     scope_texts: Listed = Field(
         (), description="Words for scopes of your own on the consent page: SCOPE=TEXT, comma-separated."
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from idp.factors import message, passkey, recovery, totp
+from idp.wording import Text
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,7 @@ class Way:
     """One of them, as the page calls it; `field` is where its errors are told, and `last_used` seconds since 1970."""
 
     name: str
-    title: str
+    title: Text
     field: str
     last_used: float
 
@@ -28,13 +29,13 @@ def listed(
     ways = []
     if passkeys:
         used = max(passkey.last_used(data).timestamp() for data in passkeys)
-        ways.append(Way(passkey.NAME, "Use a passkey", "passkey", used))
+        ways.append(Way(passkey.NAME, Text("Use a passkey"), "passkey", used))
     if devices:
         used = -1.0 if locked else max(data["last_step"] for data in devices) * float(totp.STEP_SECONDS)
-        ways.append(Way(totp.NAME, "Use a code of your authenticator app", "code", used))
+        ways.append(Way(totp.NAME, Text("Use a code of your authenticator app"), "code", used))
     ways.sort(key=lambda way: (passkey_first and way.name != passkey.NAME, -way.last_used))
     if by_mail:
-        ways.append(Way(message.NAME, "Use a code by e-mail", "email-code", 0.0))
+        ways.append(Way(message.NAME, Text("Use a code by e-mail"), "email-code", 0.0))
     if any(recovery.remaining(data) for data in codes):
-        ways.append(Way(recovery.NAME, "Use a recovery code", "recovery" if devices else "code", 0.0))
+        ways.append(Way(recovery.NAME, Text("Use a recovery code"), "recovery" if devices else "code", 0.0))
     return ways

@@ -11,8 +11,8 @@ from idp.signin import accounts, pages, sign_up
 from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
 from idp.signin.steps import Step
-from idp.store.ids import new_secret
-from idp.web import answers, cookies
+from idp.store.ids import new_secret, time_of
+from idp.web import answers, cookies, languages
 
 
 async def begin(request: Request, client: Client, asked: AuthorizationRequest, answer_to: AnswerTo) -> Response:
@@ -22,6 +22,7 @@ async def begin(request: Request, client: Client, asked: AuthorizationRequest, a
     attempt = dispatcher.new_attempt(asked, client, browser, now, services.settings.attempt_lifetime)
     signed_in, session = await accounts.find(request, services, attempt, asked)
     interaction = Interaction(request, services, client, asked, answer_to, attempt, browser, signed_in, session)
+    languages.wish(request, asked.ui_locales, time_of(attempt.id))
     step = await interaction.step()
     if step is Step.DONE:
         return await dispatcher.give_code(interaction)

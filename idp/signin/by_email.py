@@ -16,7 +16,7 @@ from idp.factors.proofs import Proof
 from idp.factors.throttling import whole_seconds
 from idp.outside.mail import Mail
 from idp.protocol.params import Params
-from idp.services import Services, services_of
+from idp.services import services_of
 from idp.signin import interaction as dispatcher
 from idp.signin import loading, offering, proving, working
 from idp.signin.interaction import Interaction
@@ -26,16 +26,19 @@ from idp.store.db import Transaction
 from idp.store.email_codes import Mailed
 from idp.store.ids import hash_of, new_secret
 from idp.store.users import Person
-from idp.web import cookies, mail_limits, mails, problems, throttle
+from idp.web import cookies, languages, mail_limits, mails, problems, throttle
 from idp.web.throttle import Guess, Tries
+from idp.wording import Text
 
 # Faults.
 WRONG, OLD, SPENT, TOO_SOON = "wrong_email_code", "old_email_code", "spent_email_codes", "mailed_just_now"
 _MESSAGES = {
-    WRONG: "That is not the code of a mail that this sign-in sent. Check it, or ask for another mail.",
-    OLD: "That code is more than ten minutes old. Ask for another mail.",
-    SPENT: "There were too many wrong codes or mails in this sign-in. Go on in another way, or start again at the app.",
-    TOO_SOON: "The last mail is on its way. Wait a moment before you ask for another one.",
+    WRONG: Text("That is not the code of a mail that this sign-in sent. Check it, or ask for another mail."),
+    OLD: Text("That code is more than ten minutes old. Ask for another mail."),
+    SPENT: Text(
+        "There were too many wrong codes or mails in this sign-in. Go on in another way, or start again at the app."
+    ),
+    TOO_SOON: Text("The last mail is on its way. Wait a moment before you ask for another one."),
 }
 _KEY = "email_code"
 
@@ -71,7 +74,7 @@ async def _send(interaction: Interaction, recipient: _Recipient) -> None:
     digits, link, until = message.code(secrets.randbelow(message.CODES)), new_secret(), now + LIFETIME
     row_id, person = _row_of(interaction, recipient.address), recipient.person
     new = message.sent(services.sealer.subkey(_KEY), row_id, digits, link, until)
-    mail = _written(services, recipient, digits, link)
+    mail = _written(interaction, recipient, digits, link)
     user_id = person.id if person else None
     async with services.database.transaction() as transaction:
         if not await email_codes.send(transaction, row_id, user_id, new, now, attempt.expires_at):
@@ -179,10 +182,10 @@ def context(interaction: Interaction, address: str) -> dict[str, Any]:
     }
 
 
-def told(interaction: Interaction) -> dict[str, str] | None:
+def told(interaction: Interaction) -> dict[str, Any] | None:
     """What a page says of a code that was not accepted, or a mail that was not sent."""
     text = _MESSAGES.get(interaction.attempt.fault or "")
-    return None if text is None else {"summary": "That did not work", "field": "email-code", "message": text}
+    return None if text is None else {"summary": Text("That did not work"), "field": "email-code", "message": text}
 
 
 async def _recipient(interaction: Interaction) -> _Recipient | None:
@@ -208,14 +211,17 @@ def _guess(interaction: Interaction, recipient: _Recipient) -> Guess:
     return Guess(interaction.request, services, interaction.browser, recipient.kind, name, recipient.person)
 
 
-def _written(services: Services, recipient: _Recipient, digits: str, link: str) -> Mail:
+def _written(interaction: Interaction, recipient: _Recipient, digits: str, link: str) -> Mail:
+    services, claims = interaction.services, recipient.person.claims if recipient.person else {}
     to = recipient.person.email if recipient.person else recipient.address
     context = {
         "code": message.grouped(digits),
         "link": f"{services.settings.issuer}/email/{link}",
         "minutes": int(LIFETIME.total_seconds() // 60),
     }
-    return mails.written(services, to, f"Signing in to {services.settings.site_name}", "code", context)
+    subject = Text("Signing in to %(site)s", {"site": services.settings.site_name})
+    language = languages.of_person(services.settings, claims, languages.language_of(interaction.request))
+    return mails.written(services, to, subject, "code", context, language)
 
 
 def _unless_spent(interaction: Interaction, fault: str | None) -> datetime | None:

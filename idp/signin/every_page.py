@@ -11,6 +11,7 @@ from idp.signin.interaction import Interaction
 from idp.signin.loading import form_token
 from idp.signin.steps import Step
 from idp.web.pages import page
+from idp.wording import Text
 
 _GUESSED_AT = (Step.IDENTIFY, Step.PASSWORD, Step.EMAIL, Step.FACTOR)
 
@@ -23,6 +24,7 @@ def common(interaction: Interaction, step: Step) -> dict[str, object]:
         "switch_action": f"{interaction.url}/switch",
         "recover": f"{interaction.url}/recover",
         "step": step.value,
+        "here": interaction.url,  # the address of the app's request would begin another one
         "fixed": False,
         "work": working.asked(interaction),
         "captcha": working.widget(interaction) if step in _GUESSED_AT else None,
@@ -34,8 +36,8 @@ def _app(interaction: Interaction) -> dict[str, str]:
     return {"name": interaction.client.client_name, "host": host}
 
 
-def confirming(interaction: Interaction) -> str:
-    return f"{interaction.client.client_name} asks you to confirm that it is you."
+def confirming(interaction: Interaction) -> Text:
+    return Text("%(app)s asks you to confirm that it is you.", {"app": interaction.client.client_name})
 
 
 def step_page(interaction: Interaction, template: str, context: Mapping[str, object]) -> Response:

@@ -13,11 +13,12 @@ from idp.signin.interaction import Interaction
 from idp.signin.second import WRONG_CODE, codes_are_locked, email_of
 from idp.signin.steps import Step
 from idp.store import credentials
+from idp.wording import Text
 
-NOT_RIGHT = {
-    "summary": "That did not work",
+NOT_RIGHT: dict[str, Any] = {
+    "summary": Text("That did not work"),
     "field": "code",
-    "message": "The code is not right, or was used already. Wait for the next one and enter it.",
+    "message": Text("The code is not right, or was used already. Wait for the next one and enter it."),
 }
 
 
@@ -60,7 +61,7 @@ async def _passkey_of_person(
     return context | {"names": [data["name"] for data in has]}
 
 
-def _fault(interaction: Interaction) -> dict[str, str] | None:
+def _fault(interaction: Interaction) -> dict[str, Any] | None:
     if interaction.attempt.fault == WRONG_CODE:
         return NOT_RIGHT
     return by_email.told(interaction) or with_passkey.fault_of(interaction)

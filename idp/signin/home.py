@@ -12,6 +12,7 @@ from idp.web import csrf, own, problems, sessions
 from idp.web.csrf import Forged
 from idp.web.pages import page
 from idp.web.refusals import refused_page
+from idp.wording import Text
 
 
 async def home(request: Request) -> Response:
@@ -73,4 +74,4 @@ async def _check(request: Request, services: Services, session: SignedIn | None)
 
 def _refused(request: Request, error: Exception) -> Response:
     refused_page(request, problems.FORGED, str(error))
-    return problems.problem_page(request, problems.FORGED.with_link("/", "Back to your page"))
+    return problems.problem_page(request, problems.FORGED.with_link("/", Text("Back to your page")))

@@ -31,12 +31,15 @@ from idp.web.origin import network_of, origin_of
 from idp.web.problems import Problem
 from idp.web.refusals import refused_answer, refused_page
 from idp.web.sign_ups import NotAName
+from idp.wording import Text
 
 # Adds to a new person, whose id it is given, what they sign in with; False where somebody else has it.
 Add = Callable[[Transaction, str], Awaitable[bool]]
-_NO_NAME = "Enter what you are called, with at most 64 characters and without anything that looks like an address."
-_NO_PASSKEY = "The passkey was not saved. Try again, or choose a password instead."
-_UNVERIFIED = (
+_NO_NAME = Text(
+    "Enter what you are called, with at most 64 characters and without anything that looks like an address."
+)
+_NO_PASSKEY = Text("The passkey was not saved. Try again, or choose a password instead.")
+_UNVERIFIED = Text(
     "Your device did not check that it is you. Unlock it with a PIN, a finger or your face, "
     "or choose a password instead."
 )
@@ -75,7 +78,7 @@ async def _posted(request: Request, act: Callable[[Request, Link, Params], Await
         form = await csrf.read_form(request, services, token)
     except (Forged, InvalidRequest) as error:
         refused_page(request, problems.FORGED, str(error))
-        return problems.problem_page(request, problems.FORGED.with_link(sign_ups.PAGE, "Back to the page"))
+        return problems.problem_page(request, problems.FORGED.with_link(sign_ups.PAGE, Text("Back to the page")))
     return RedirectResponse(sign_ups.PAGE, 303) if link is None else await act(request, link, form)
 
 
@@ -89,7 +92,7 @@ async def _with_password(request: Request, link: Link, form: Params) -> Response
     except NotAName:
         return _page(request, link, name=typed, error=_error("name", _NO_NAME))
     except UnacceptablePassword as error:
-        return _page(request, link, name=typed, error=_error("password", str(error)))
+        return _page(request, link, name=typed, error=_error("password", error.text))
     encoded = await services.hashing.hash(plain, asker)
 
     async def add(transaction: Transaction, user_id: str) -> bool:
@@ -122,11 +125,11 @@ async def _with_passkey(request: Request, link: Link, form: Params) -> Response:
 
 async def _made(request: Request, ceremony: Ceremony, sent: str) -> dict[str, Any]:
     """A passkey that opens the account without anything beside it. Raises Failed."""
-    platform = user_agents.platform(request)
-    data = await passkeys.made(services_of(request), ceremony, sent, platform=platform)
+    data = await passkeys.made(services_of(request), ceremony, sent)
     if not passkey.stands_alone(data) or data["discoverable"] is False:
         raise Failed(Why.UNVERIFIED, "the passkey is to stand alone, and its device did not verify its user or keep it")
-    return data
+    name = user_agents.passkey_name(request, data["aaguid"], services_of(request).clock())
+    return data | {"name": name}
 
 
 async def _create(request: Request, link: Link, name: str, factor: str, add: Add) -> Response:
@@ -183,7 +186,7 @@ def _page(
     link: Link,
     *,
     name: str | None = None,
-    error: dict[str, str] | None = None,
+    error: dict[str, Any] | None = None,
     by_passkey: bool = False,
 ) -> Response:
     services, joining = services_of(request), sign_ups.of(link)
@@ -201,8 +204,8 @@ def _page(
     return pages.page(request, template, context, form_action=None)
 
 
-def _error(field: str, message: str) -> dict[str, str]:
-    return {"summary": "That did not work", "field": field, "message": message}
+def _error(field: str, message: Text) -> dict[str, Any]:
+    return {"summary": Text("That did not work"), "field": field, "message": message}
 
 
 def _ceremony(link: Link) -> Ceremony:
@@ -220,5 +223,5 @@ def _over(request: Request) -> Response:
 
 
 def _problem(request: Request, problem: Problem) -> Response:
-    refused_page(request, problem, problem.what)
-    return problems.problem_page(request, problem.with_link(own.confirm(own.HOME), "Sign in"))
+    refused_page(request, problem, str(problem.what))
+    return problems.problem_page(request, problem.with_link(own.confirm(own.HOME), Text("Sign in")))

@@ -20,13 +20,14 @@ from idp.signin import interaction as dispatcher
 from idp.signin.interaction import Interaction
 from idp.store import attempts, handles
 from idp.store.attempts import Attempt
-from idp.store.ids import hash_of
+from idp.store.ids import hash_of, time_of
 from idp.store.prune import KEEP_ATTEMPTS
-from idp.web import cookies, csrf, forms, own, problems
+from idp.web import cookies, csrf, forms, languages, own, problems
 from idp.web.csrf import Forged
 from idp.web.origin import network_of, note
 from idp.web.problems import Problem
 from idp.web.refusals import refused, refused_page
+from idp.wording import Text
 
 DENIED = "denied"  # a decision that its page has yet to tell the app
 
@@ -92,7 +93,7 @@ def posted(act: Act) -> Endpoint:
             csrf.check(request, interaction.services, of_page, _page_token(interaction))
         except Forged as error:
             refused_page(request, problems.FORGED, str(error))
-            return problems.problem_page(request, problems.FORGED.with_link(interaction.url, "Back to the page"))
+            return problems.problem_page(request, problems.FORGED.with_link(interaction.url, Text("Back to the page")))
         same_person = hmac.compare_digest(of_person.encode("utf-8", "replace"), _person_token(interaction).encode())
         if is_over(interaction):
             return await dispatcher.restart(interaction, typed_name(form) if same_person else None)
@@ -143,6 +144,7 @@ async def load(request: Request) -> Interaction:
     if client is None:
         raise Halt(problems.UNKNOWN_CLIENT)
     asked = AuthorizationRequest.from_json(attempt.request)
+    languages.wish(request, asked.ui_locales, time_of(attempt.id))
     try:
         address = return_address(client, asked.redirect_uri)
     except OAuthError as error:
@@ -197,7 +199,7 @@ def _browser(request: Request, services: Services, attempt: Attempt) -> str:
     browser = cookies.read(request.headers, services.settings, cookies.BROWSER)
     named = AuthorizationRequest.from_json(attempt.request).subject is not None
     if browser is None:
-        raise Halt(problems.NO_COOKIES if named else problems.NO_COOKIES.with_link(_again(attempt), "Try again"))
+        raise Halt(problems.NO_COOKIES if named else problems.NO_COOKIES.with_link(_again(attempt), Text("Try again")))
     if not hmac.compare_digest(hash_of(browser), attempt.browser_hash):
         raise Halt(problems.GONE) if named else Elsewhere(attempt)
     return browser
@@ -226,6 +228,7 @@ def _again(attempt: Attempt, username: str | None = None) -> str:
         "max_age": asked.max_age,
         "login_hint": username or asked.login_hint,
         "acr_values": " ".join(asked.acr_values) or None,
+        "ui_locales": " ".join(asked.ui_locales) or None,
         "claims": _claims(asked),
     }
     return "/authorize?" + urlencode({name: value for name, value in parameters.items() if value is not None})
@@ -239,5 +242,5 @@ def _claims(asked: AuthorizationRequest) -> str | None:
 
 
 def halted(request: Request, problem: Problem, reason: str | None = None) -> Response:
-    refused_page(request, problem, reason or problem.title)
+    refused_page(request, problem, reason or str(problem.title))
     return problems.problem_page(request, problem)

@@ -20,6 +20,7 @@ from idp.web import answers, csrf, forms, hints, problems, refusals, sessions
 from idp.web.csrf import Forged
 from idp.web.origin import note
 from idp.web.pages import form_targets, page
+from idp.wording import Text
 
 PURPOSE = "logout:1"  # the number changes with what is sealed, so that an old one opens no more
 
@@ -66,7 +67,7 @@ async def confirmed(request: Request) -> Response:
     except Forged as error:
         refusals.refused_page(request, problems.FORGED, str(error))
         back = f"/logout/{request.path_params['request']}"
-        return problems.problem_page(request, problems.FORGED.with_link(back, "Back to the page"))
+        return problems.problem_page(request, problems.FORGED.with_link(back, Text("Back to the page")))
     except OAuthError as error:
         return await _refused(request, error)
     response = _goodbye(found)
@@ -142,4 +143,4 @@ async def _unsealed(request: Request) -> Logout:
 async def _refused(request: Request, error: OAuthError) -> Response:
     """Nobody is redirected. The person can still sign out here."""
     await refusals.refused(request, error)
-    return problems.problem_page(request, problems.NOT_SIGNED_OUT.with_link("/logout", "Sign out here"))
+    return problems.problem_page(request, problems.NOT_SIGNED_OUT.with_link("/logout", Text("Sign out here")))

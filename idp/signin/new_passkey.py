@@ -20,13 +20,14 @@ from idp.store.db import Transaction
 from idp.store.users import Person
 from idp.web import user_agents
 from idp.web.refusals import refused_answer
+from idp.wording import Text
 
 NOT_MADE = "passkey_not_made"  # a fault
 _WHERE = (Step.ENROL, Step.OFFER)
 _FAULT = {
-    "summary": "That did not work",
+    "summary": Text("That did not work"),
     "field": "passkey",
-    "message": "The passkey was not saved. Try again, or go on in another way.",
+    "message": Text("The passkey was not saved. Try again, or go on in another way."),
 }
 
 
@@ -36,7 +37,7 @@ async def options(interaction: Interaction) -> Response:
     return JSONResponse(await _creation_options(interaction, step) if step in _WHERE else None)
 
 
-def fault_of(interaction: Interaction) -> dict[str, str] | None:
+def fault_of(interaction: Interaction) -> dict[str, Any] | None:
     return _FAULT if interaction.attempt.fault == NOT_MADE else None
 
 
@@ -49,8 +50,8 @@ async def new_passkey(interaction: Interaction, form: Params) -> Response:
     try:
         ceremony, _ = await _ceremony(interaction, step)
         # What a browser makes by itself after a password was entered, it makes without anybody touching the device.
-        platform = user_agents.platform(interaction.request)
-        data = await passkeys.made(services, ceremony, sent, presence=step is Step.ENROL, platform=platform)
+        data = await passkeys.made(services, ceremony, sent, presence=step is Step.ENROL)
+        data["name"] = user_agents.passkey_name(interaction.request, data["aaguid"], services.clock())
         return await (_as_second if step is Step.ENROL else _as_offered)(interaction, ceremony, data)
     except Failed as failed:
         return await _refuse(interaction, failed, is_told=form.get("silent") is None)

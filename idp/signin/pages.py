@@ -30,33 +30,34 @@ from idp.store.db import Transaction
 from idp.web import answers, devices, notices, problems, qr
 from idp.web import sessions as browser_sessions
 from idp.web.origin import origin_of
+from idp.wording import Text
 
 NO_NAME = "no_name"
 _WRONG = {
-    "summary": "That did not work",
+    "summary": Text("That did not work"),
     "field": "password",
-    "message": "The e-mail address or the password is not right. Check both and try again.",
+    "message": Text("The e-mail address or the password is not right. Check both and try again."),
 }
 _TOO_MANY = {
-    "summary": "Too many wrong codes",
+    "summary": Text("Too many wrong codes"),
     "field": "password",
-    "message": "Enter your password again, and then a code that your app shows at that moment.",
+    "message": Text("Enter your password again, and then a code that your app shows at that moment."),
 }
 _TOOK_LONG = {
-    "summary": "That took a while",
+    "summary": Text("That took a while"),
     "field": "password",
-    "message": "Enter your password again, so that nobody else changes how you sign in. Nothing else is lost.",
+    "message": Text("Enter your password again, so that nobody else changes how you sign in. Nothing else is lost."),
 }
 _PASSWORD_FAULTS = {WRONG_PASSWORD: _WRONG, TOO_MANY: _TOO_MANY, TOOK_LONG: _TOOK_LONG}
 _NO_NAME = {
-    "summary": "Who are you?",
+    "summary": Text("Who are you?"),
     "field": "username",
-    "message": "Enter the e-mail address you sign in with.",
+    "message": Text("Enter the e-mail address you sign in with."),
 }
 _OTHER_PERSON = {
-    "summary": "That is another account",
+    "summary": Text("That is another account"),
     "field": "username",
-    "message": "You are signed in, but the app asks for the account that you used there before.",
+    "message": Text("You are signed in, but the app asks for the account that you used there before."),
 }
 _NAME_FAULTS = {NO_NAME: _NO_NAME, OTHER_PERSON: _OTHER_PERSON}
 
@@ -73,7 +74,7 @@ async def show(interaction: Interaction) -> Response:
         return await dispatcher.finish(interaction)
     step = _by_other_way(interaction, step)
     if step is not Step.CONSENT and await _session_was_lost(interaction):
-        problem = problems.NO_COOKIES.with_link(interaction.url, "Try again")
+        problem = problems.NO_COOKIES.with_link(interaction.url, Text("Try again"))
         return problems.problem_page(interaction.request, problem)
     return await _PAGES[step](interaction)
 
@@ -237,7 +238,9 @@ async def _identify_page(interaction: Interaction) -> Response:
     other = interaction.asked.subject is not None and bool(interaction.signed_in) and not interaction.attempt.fault
     context = common(interaction, Step.IDENTIFY) | {
         "username": interaction.asked.login_hint or "",
-        "reason": f"{interaction.client.client_name} asks for the account that you used there before."
+        "reason": Text(
+            "%(app)s asks for the account that you used there before.", {"app": interaction.client.client_name}
+        )
         if other
         else None,
         "error": _NAME_FAULTS.get(interaction.attempt.fault or "") or with_passkey.fault_of(interaction),
@@ -298,7 +301,8 @@ async def _new_password_page(interaction: Interaction) -> Response:
         "username": await email_of(interaction),
         "least": new_passwords.least(interaction.services, alone=alone),
         "most": MAX_LENGTH,
-        "error": refusal and {"summary": "That password cannot be used", "field": "new-password", "message": refusal},
+        "error": refusal
+        and {"summary": Text("That password cannot be used"), "field": "new-password", "message": refusal},
     }
     return step_page(interaction, "new_password", context)
 
@@ -334,16 +338,18 @@ async def _enrol_passkey_page(interaction: Interaction) -> Response:
     return step_page(interaction, "enrol_passkey", context)
 
 
-def _why_enrol(interaction: Interaction) -> str:
+def _why_enrol(interaction: Interaction) -> Text:
     app, provider = interaction.client.client_name, interaction.services.settings.site_name
     by_provider, since = interaction.services.settings.second_factor == REQUIRED, interaction.required_from
+    day = None if interaction.demand.two_factors or since is None else since.date()
+    about: dict[str, object] = {"app": app, "site": provider, "day": day}
     if interaction.asked.asks_for_two_factors or since is None or not by_provider:
-        who, whom = app, "you"
-    else:
-        who, whom = provider, "everybody"
-    if interaction.demand.two_factors or since is None:
-        return f"{who} asks {whom} for a second step at each sign-in."
-    return f"From {since:%Y-%m-%d} (UTC) on, {who} asks {whom} for a second step at each sign-in."
+        if day is None:
+            return Text("%(app)s asks you for a second step at each sign-in.", about)
+        return Text("From %(day)s (UTC) on, %(app)s asks you for a second step at each sign-in.", about)
+    if day is None:
+        return Text("%(site)s asks everybody for a second step at each sign-in.", about)
+    return Text("From %(day)s (UTC) on, %(site)s asks everybody for a second step at each sign-in.", about)
 
 
 async def _offer_page(interaction: Interaction) -> Response:
@@ -369,14 +375,16 @@ async def _consent_page(interaction: Interaction) -> Response:
             {"name": name, "title": text.title, "line": text.line} for name, text in asked if name not in before
         ],
         "already": [{"title": text.title} for name, text in asked if name in before],
-        "withheld": ["Your password", *_withheld(interaction.asked.scope)],
-        "audience_line": f"Only {interaction.client.client_name} gets this, at the address above.",
-        "remembered_line": "Your choice is remembered: you are asked again only when the app wants something new.",
+        "withheld": [Text("Your password"), *_withheld(interaction.asked.scope)],
+        "audience_line": Text("Only %(app)s gets this, at the address above.", {"app": interaction.client.client_name}),
+        "remembered_line": Text(
+            "Your choice is remembered: you are asked again only when the app wants something new."
+        ),
     }
     return step_page(interaction, "consent", context)
 
 
-def _withheld(asked: tuple[str, ...]) -> list[str]:
+def _withheld(asked: tuple[str, ...]) -> list[Text | str]:
     return [scopes.STANDARD[scope].title for scope in ("email", "address", "phone") if scope not in asked]
 
 

@@ -1,7 +1,6 @@
 """The ways back for who cannot sign in, and the mail that begins the one by mail."""
 
 from dataclasses import replace
-from datetime import datetime
 
 from starlette.responses import RedirectResponse, Response
 
@@ -18,12 +17,13 @@ from idp.store.db import Transaction
 from idp.store.users import Person
 from idp.web import mail_limits, recoveries, throttle
 from idp.web.throttle import Guess
+from idp.wording import Text
 
 ASKED, NO_NAME = "recovery_asked", "no_recovery_name"  # faults
 _NO_NAME = {
-    "summary": "Who are you?",
+    "summary": Text("Who are you?"),
     "field": "username",
-    "message": "Enter the e-mail address you sign in with.",
+    "message": Text("Enter the e-mail address you sign in with."),
 }
 _STEPS = (Step.IDENTIFY, Step.PASSWORD, Step.EMAIL, Step.FACTOR)
 
@@ -43,7 +43,7 @@ async def show(interaction: Interaction) -> Response:
         "username": person.email if person else username,
         "asked": fault == ASKED,
         "wait": in_words(settings.recovery_wait),
-        "starts": _time(person.recovery_from) if person else None,
+        "starts": person.recovery_from if person else None,
         "support": settings.support,
         "error": _NO_NAME if fault == NO_NAME else None,
     }
@@ -108,7 +108,3 @@ async def _proving(interaction: Interaction) -> Person | None:
 
 def _guess(interaction: Interaction, kind: str, name: str, person: Person | None) -> Guess:
     return Guess(interaction.request, interaction.services, interaction.browser, kind, name, person)
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else f"{at:%Y-%m-%d %H:%M} UTC"

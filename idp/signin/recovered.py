@@ -21,6 +21,7 @@ from idp.web.notices import EMAIL, NOT_ME
 from idp.web.origin import network_of
 from idp.web.pages import page
 from idp.web.recoveries import Recovery, State
+from idp.wording import Text
 
 RECOVERED, LOCKED = "/recovered", "/locked"
 
@@ -46,7 +47,7 @@ async def set_password(request: Request) -> Response:
     try:
         await new_passwords.judge(services, typed, about, asker, alone=not asks_for_second(recovery.remaining))
     except UnacceptablePassword as problem:
-        return _form(request, recovery, str(problem))
+        return _form(request, recovery, problem.text)
     encoded = await services.hashing.hash(typed, asker)
     async with services.database.transaction() as transaction:
         done = await recoveries.complete(transaction, request, services, recovery.link, encoded)
@@ -110,15 +111,13 @@ async def _found(request: Request) -> Recovery | Response:
     if recovery is None or state is State.OVER:
         return loading.halted(request, problems.RECOVERY_OVER)
     if state is State.EARLY and recovery.starts is not None:
-        return loading.halted(
-            request, problems.RECOVERY_EARLY.with_words(starts=f"{recovery.starts:%Y-%m-%d %H:%M} UTC")
-        )
+        return loading.halted(request, problems.RECOVERY_EARLY.with_words(starts=recovery.starts))
     return recovery
 
 
-def _form(request: Request, recovery: Recovery, refusal: str | None) -> Response:
+def _form(request: Request, recovery: Recovery, refusal: Text | None) -> Response:
     services = services_of(request)
-    error = refusal and {"summary": "That password cannot be used", "field": "password", "message": refusal}
+    error = refusal and {"summary": Text("That password cannot be used"), "field": "password", "message": refusal}
     context = {
         "csrf": links.form_token(services, recovery.link),
         "action": recoveries.PAGE,
@@ -143,4 +142,4 @@ async def _interrupted(request: Request) -> str | None:
 
 
 def _forged(request: Request, error: Exception, back: str) -> Response:
-    return loading.halted(request, problems.FORGED.with_link(back, "Back to the page"), str(error))
+    return loading.halted(request, problems.FORGED.with_link(back, Text("Back to the page")), str(error))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from starlette.responses import RedirectResponse, Response
 
-from idp import new_passwords
+from idp import new_passwords, wording
 from idp.audit import Event
 from idp.factors.password import UnacceptablePassword
 from idp.factors.proofs import asks_for_second
@@ -18,6 +18,7 @@ from idp.store.credentials import StoredFactor
 from idp.store.db import Transaction
 from idp.store.users import Person
 from idp.web.origin import network_of
+from idp.wording import Text
 
 REFUSED = "refused: "  # before what is wrong with a new password, in a fault
 
@@ -36,7 +37,7 @@ async def new_password(interaction: Interaction, form: Params) -> Response:
     try:
         await new_passwords.judge_replacement(services, typed, str(stored.data["hash"]), about, asker, alone=alone)
     except UnacceptablePassword as error:
-        return await _refuse(interaction, str(error))
+        return await _refuse(interaction, error.text)
     return await _accept(interaction, user_id, stored, await services.hashing.hash(typed, asker))
 
 
@@ -46,14 +47,14 @@ async def stands_alone(interaction: Interaction) -> bool:
     return not asks_for_second(found)
 
 
-def refusal_of(interaction: Interaction) -> str | None:
+def refusal_of(interaction: Interaction) -> Text | None:
     """What was wrong with the password that was typed."""
     fault = interaction.attempt.fault or ""
-    return fault.removeprefix(REFUSED) if fault.startswith(REFUSED) else None
+    return wording.loaded(fault.removeprefix(REFUSED)) if fault.startswith(REFUSED) else None
 
 
-async def _refuse(interaction: Interaction, reason: str) -> Response:
-    attempt = replace(interaction.attempt, fault=f"{REFUSED}{reason}")
+async def _refuse(interaction: Interaction, reason: Text) -> Response:
+    attempt = replace(interaction.attempt, fault=f"{REFUSED}{wording.dumped(reason)}")
     async with interaction.services.database.transaction() as transaction:
         code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))
     return dispatcher.proceed(interaction, code)

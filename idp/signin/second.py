@@ -23,6 +23,7 @@ from idp.store import credentials, sessions, users
 from idp.store.db import Transaction
 from idp.store.users import Person
 from idp.web import throttle
+from idp.web.languages import language_of
 from idp.web.throttle import Guess, Tries
 
 WRONG_CODE = "wrong_code"  # faults
@@ -78,7 +79,8 @@ async def enrol(interaction: Interaction, form: Params) -> Response:
         if refused := await proving.must_prove_again(transaction, interaction, person):
             return refused
         transaction.durable()
-        name, typed = form.get("name"), form.get("code") or ""
+        unnamed, typed = language_of(interaction.request).words(totp.UNNAMED), form.get("code") or ""
+        name = totp.name_of(form.get("name"), str(unnamed))
         if not await enrolment.add_authenticator(transaction, services, person.id, shown.secret, name, typed, now):
             attempt = replace(interaction.attempt, fault=WRONG_CODE)
             code = await dispatcher.settle(transaction, replace(interaction, attempt=attempt))

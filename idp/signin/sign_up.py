@@ -1,5 +1,7 @@
 """Asking for an account in a sign-in: an address, and a mail to it. The answer is the same whoever has the address."""
 
+from typing import Any
+
 from starlette.responses import RedirectResponse, Response
 
 from idp.audit import Event
@@ -12,15 +14,19 @@ from idp.signin.steps import Step
 from idp.store import attempts, users
 from idp.store.users import NotAnEmail
 from idp.web import mail_limits, sign_ups, throttle
+from idp.web.languages import language_of
 from idp.web.sign_ups import Joining
 from idp.web.throttle import Guess
+from idp.wording import Text
 
 SENT = "sign_up_sent"  # a fault
 _BEFORE = (Step.SELECT, Step.IDENTIFY, Step.PASSWORD, Step.EMAIL)
 _NO_ADDRESS = {
-    "summary": "Check the address",
+    "summary": Text("Check the address"),
     "field": "username",
-    "message": "Enter an e-mail address such as name@example.com, in one alphabet and without invisible characters.",
+    "message": Text(
+        "Enter an e-mail address such as name@example.com, in one alphabet and without invisible characters."
+    ),
 }
 
 
@@ -68,15 +74,15 @@ async def _send(interaction: Interaction, address: str) -> None:
     """The sign-in goes on with this address: whoever comes back to it finds it filled in."""
     services, now = interaction.services, interaction.services.clock()
     person = await users.find_by_email(services.database, address)
-    joining = Joining(address, {}, ticket=interaction.attempt.url_part)
+    joining, language = Joining(address, {}, ticket=interaction.attempt.url_part), language_of(interaction.request)
     async with services.database.transaction() as transaction:
-        await sign_ups.send(transaction, services, joining, now, has_account=person is not None)
+        await sign_ups.send(transaction, services, joining, now, language, has_account=person is not None)
         await proving.record(transaction, interaction, Event.SIGN_UP_ASKED, person)
         attempt = interaction.attempt.anew(username=address, fault=SENT, session_id=None)
         await attempts.save(transaction, services.sealer, attempt)
 
 
-def _page(interaction: Interaction, step: Step, typed: str, error: dict[str, str] | None = None) -> Response:
+def _page(interaction: Interaction, step: Step, typed: str, error: dict[str, Any] | None = None) -> Response:
     settings = interaction.services.settings
     context = common(interaction, step) | {
         "action": page_of(interaction),

@@ -21,6 +21,7 @@ from idp.store.attempts import Attempt
 from idp.store.db import Transaction
 from idp.store.users import canonical
 from idp.web.refusals import refused_answer
+from idp.wording import Text
 
 # Faults.
 REFUSED, UNKNOWN, UNVERIFIED = "passkey_refused", "passkey_unknown", "passkey_unverified"
@@ -34,13 +35,15 @@ _FAULTS = {
     Why.STALE: STALE,
 }
 _MESSAGES = {
-    REFUSED: "The passkey was not accepted. Try again, or go on in another way.",
-    UNKNOWN: "This passkey is not known here any more. Take another one, or go on in another way.",
-    UNVERIFIED: "Your device did not check that it is you. Unlock it with a PIN, a finger or your face, or go on in "
-    "another way.",
-    OTHER: "That passkey is of another account than the one above. Choose “Not you?” to sign in with it.",
-    COPIED: "This passkey seems to exist twice, so it was refused. Go on in another way, and replace it.",
-    STALE: "That took too long, or was sent twice. Try again.",
+    REFUSED: Text("The passkey was not accepted. Try again, or go on in another way."),
+    UNKNOWN: Text("This passkey is not known here any more. Take another one, or go on in another way."),
+    UNVERIFIED: Text(
+        "Your device did not check that it is you. Unlock it with a PIN, a finger or your face, or go on in "
+        "another way."
+    ),
+    OTHER: Text("That passkey is of another account than the one above. Choose “Not you?” to sign in with it."),
+    COPIED: Text("This passkey seems to exist twice, so it was refused. Go on in another way, and replace it."),
+    STALE: Text("That took too long, or was sent twice. Try again."),
 }
 _WHERE = (Step.IDENTIFY, Step.PASSWORD, Step.EMAIL, Step.FACTOR)
 
@@ -77,10 +80,10 @@ async def context(interaction: Interaction, step: Step, *, first: bool = False) 
     }
 
 
-def fault_of(interaction: Interaction) -> dict[str, str] | None:
+def fault_of(interaction: Interaction) -> dict[str, Any] | None:
     """What a page says of a passkey that was not accepted."""
     message = _MESSAGES.get(_fault(interaction)[0])
-    return None if message is None else {"summary": "That did not work", "field": "passkey", "message": message}
+    return None if message is None else {"summary": Text("That did not work"), "field": "passkey", "message": message}
 
 
 async def passkey(interaction: Interaction, form: Params) -> Response:

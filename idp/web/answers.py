@@ -42,6 +42,7 @@ def _send(request: Request, answer_to: AnswerTo, fields: Mapping[str, str], app_
             "target": target,
             "fields": list(answer.items()),
             "app": {"name": app_name} if app_name else None,
+            "languages": (),  # its policy lets it post to the app alone
         }
         return page(request, "signin/form_post.html", context, form_action=form_targets(target))
     return _redirect(target, answer)

@@ -15,6 +15,7 @@ ACCOUNT = "account"
 OFFERED = "offered"
 METHOD = "method"  # how somebody signed in here last; it names nobody
 DEVICE = "device"
+LANGUAGE = "language"  # that somebody chose here, and when
 LINK = "link"  # of a mail, on its way from the address to the page
 BROWSER_LIFETIME = timedelta(days=400)  # the longest that browsers keep a cookie
 _MAX_VALUE = 256

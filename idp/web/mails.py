@@ -8,13 +8,19 @@ from idp.outside.mail import Mail
 from idp.services import Services
 from idp.store import outbox
 from idp.store.db import Transaction
+from idp.web.languages import Language
 from idp.web.pages import render
+from idp.wording import Text
 
 
-def written(services: Services, to: str, subject: str, template: str, context: Mapping[str, object]) -> Mail:
+def written(
+    services: Services, to: str, subject: Text, template: str, context: Mapping[str, object], language: Language
+) -> Mail:
     """Both parts of `templates/mail/TEMPLATE`."""
-    common = {"site_name": services.settings.site_name, "subject": subject, "to": to, **context}
-    return Mail(to, subject, render(f"mail/{template}.txt", common), render(f"mail/{template}.html", common))
+    about = str(language.words(subject))
+    common = {"site_name": services.settings.site_name, "subject": about, "to": to, **context}
+    text, html = (render(f"mail/{template}.{kind}", common, language) for kind in ("txt", "html"))
+    return Mail(to, about, text, html)
 
 
 async def put(transaction: Transaction, services: Services, mail: Mail, until: datetime, *, decoy: bool) -> None:

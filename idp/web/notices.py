@@ -12,8 +12,9 @@ from idp.services import Services
 from idp.store import handles
 from idp.store.db import Transaction
 from idp.store.users import Person, canonical
-from idp.web import links, mails, user_agents
+from idp.web import languages, links, mails, user_agents
 from idp.web.origin import origin_of
+from idp.wording import Text
 
 KEEP = timedelta(days=2)  # what could not be sent by then is no news
 NOT_ME = "/not-me"
@@ -24,47 +25,53 @@ EMAIL = "email"  # what a link to this address stands for
 
 @dataclass(frozen=True)
 class Notice:
-    subject: str
-    what: str
+    subject: Text
+    what: Text
 
 
-_NEW_CODES = "Your account has new recovery codes. Older ones do not count any more."
-_NEW_PASSWORD = Notice("Your password was changed", "Your account has a new password, and the old one does not count.")
+_NEW_CODES = Text("Your account has new recovery codes. Older ones do not count any more.")
+_NEW_PASSWORD = Notice(
+    Text("Your password was changed"), Text("Your account has a new password, and the old one does not count.")
+)
 NEW_DEVICE = Notice(
-    "A new sign-in to your account", "Somebody signed in to your account in a browser that is new to it."
+    Text("A new sign-in to your account"), Text("Somebody signed in to your account in a browser that is new to it.")
 )
 _NOTICES: Mapping[tuple[Event, str | None], Notice] = {
     (Event.SIGN_IN_SUCCEEDED, recovery.NAME): Notice(
-        "A recovery code was used", "Somebody signed in to your account with one of your recovery codes."
+        Text("A recovery code was used"), Text("Somebody signed in to your account with one of your recovery codes.")
     ),
     (Event.FACTOR_ENROLLED, totp.NAME): Notice(
-        "An authenticator app was added", "Your account has a new authenticator app, whose codes count from now on."
+        Text("An authenticator app was added"),
+        Text("Your account has a new authenticator app, whose codes count from now on."),
     ),
     (Event.FACTOR_ENROLLED, passkey.NAME): Notice(
-        "A passkey was added", "Your account has a new passkey, which is all that it takes to sign in."
+        Text("A passkey was added"), Text("Your account has a new passkey, which is all that it takes to sign in.")
     ),
-    (Event.FACTOR_ENROLLED, recovery.NAME): Notice("You have new recovery codes", _NEW_CODES),
+    (Event.FACTOR_ENROLLED, recovery.NAME): Notice(Text("You have new recovery codes"), _NEW_CODES),
     (Event.FACTOR_REMOVED, totp.NAME): Notice(
-        "An authenticator app was removed", "An authenticator app of your account does not count any more."
+        Text("An authenticator app was removed"), Text("An authenticator app of your account does not count any more.")
     ),
     (Event.FACTOR_REMOVED, passkey.NAME): Notice(
-        "A passkey was removed", "A passkey of your account does not count any more."
+        Text("A passkey was removed"), Text("A passkey of your account does not count any more.")
     ),
     (Event.FACTOR_REMOVED, recovery.NAME): Notice(
-        "Your recovery codes were removed", "The recovery codes of your account do not count any more."
+        Text("Your recovery codes were removed"), Text("The recovery codes of your account do not count any more.")
     ),
     (Event.FACTOR_REMOVED, password.NAME): Notice(
-        "Your password was removed", "Your account has no password any more: you sign in with a passkey."
+        Text("Your password was removed"), Text("Your account has no password any more: you sign in with a passkey.")
     ),
     (Event.USER_PASSWORD_SET, None): _NEW_PASSWORD,
     (Event.PASSWORD_REPLACED, None): _NEW_PASSWORD,
     (Event.PASSKEY_COPIED, None): Notice(
-        "A passkey may have been copied",
-        "A passkey of your account was used in a way that only a copy of it explains, so it was refused. "
-        "Remove it, and make a new one.",
+        Text("A passkey may have been copied"),
+        Text(
+            "A passkey of your account was used in a way that only a copy of it explains, so it was refused. "
+            "Remove it, and make a new one."
+        ),
     ),
     (Event.CONSENT_GIVEN, None): Notice(
-        "An app has access to your account", "You let an app use your account. Your page says what it may do."
+        Text("An app has access to your account"),
+        Text("You let an app use your account. Your page says what it may do."),
     ),
 }
 
@@ -107,14 +114,16 @@ async def send(
     now = services.clock()
     context = {
         "what": notice.what,
-        "facts": _facts(request, app) | {"Time": f"{now:%Y-%m-%d %H:%M} UTC"},
+        "facts": [*_facts(request, app), (Text("Time"), now)],
     }
+    asking = languages.language_of(request) if request else None
+    language = languages.of_person(services.settings, person.claims, asking)
     former = former_email(person, now)
     for to, link in ((person.email, action), *(((former, ""),) if former else ())):
         about = {EMAIL: canonical(to)}
         secret = await links.issue(transaction, handles.NOT_ME, person.id, now, now + NOT_ME_LIFETIME, **about)
         ways = {"action": link, "not_me": links.url(services, NOT_ME, secret)}
-        mail = mails.written(services, to, notice.subject, "notice", context | ways)
+        mail = mails.written(services, to, notice.subject, "notice", context | ways, language)
         await mails.put(transaction, services, mail, now + KEEP, decoy=False)
 
 
@@ -124,8 +133,9 @@ def former_email(person: Person, now: datetime) -> str | None:
     return person.former_email if changed_at is not None and now < changed_at + WAY_BACK else None
 
 
-def _facts(request: Request | None, app: str) -> dict[str, str]:
+def _facts(request: Request | None, app: str) -> list[tuple[Text, Text | str]]:
     if request is None:
-        return {"By": "the people who run this service"}
-    facts = {"App": app, "Device": user_agents.device(request), "Network address": origin_of(request).address or ""}
-    return {name: value for name, value in facts.items() if value}
+        return [(Text("By"), Text("the people who run this service"))]
+    device, address = user_agents.in_words(user_agents.device(request)), origin_of(request).address or ""
+    facts = [(Text("App"), app), (Text("Device"), device), (Text("Network address"), address)]
+    return [(name, value) for name, value in facts if value]

@@ -7,16 +7,17 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context, select_autoescape
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from idp.services import services_of
+from idp.web import languages
+from idp.web.folder import STATIC, TEMPLATES
+from idp.web.languages import Language
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-_BESIDE = _PACKAGE / "_templates"
-TEMPLATES = _BESIDE if _BESIDE.is_dir() else _PACKAGE.parent / "templates"
-STATIC = TEMPLATES / "static"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -41,13 +42,47 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+        finalize=_shown,
     )
-    environment.globals["static"] = static_url
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]  # of the extension
+    environment.globals |= {"static": static_url, "gettext": _gettext, "ngettext": _ngettext}
     return environment
 
 
-def render(template: str, context: Mapping[str, object]) -> str:
-    return _template(template).render({"lang": "en", "dir": "ltr", **context})
+@pass_context
+def _shown(context: Context, value: object) -> object:
+    """Of whatever a template writes: in the language of its page."""
+    if isinstance(value, str):
+        return value
+    language: Language = context["language"]
+    return language.words(value)
+
+
+@pass_context
+def _gettext(context: Context, message: str, /, **arguments: object) -> str:
+    language: Language = context["language"]
+    return _filled(context, language.sentence(message), arguments)
+
+
+@pass_context
+def _ngettext(context: Context, message: str, plural: str, count: int, /, **arguments: object) -> str:
+    language: Language = context["language"]
+    return _filled(context, language.sentence(message, plural, count), arguments)
+
+
+def _filled(context: Context, sentence: str, arguments: Mapping[str, object]) -> str:
+    """A sentence is ours and may hold marks; what stands in it may be anybody's, and is escaped where it has to be."""
+    language: Language = context["language"]
+    if not context.eval_ctx.autoescape:
+        return sentence % {name: language.words(value) for name, value in arguments.items()}
+    return Markup(sentence % {name: escape(language.words(value)) for name, value in arguments.items()})  # noqa: S704
+
+
+def render(template: str, context: Mapping[str, object], language: Language | None = None) -> str:
+    """In English, where no language is given."""
+    language = language or languages.language(languages.SOURCE)
+    return _template(template).render({"languages": (), **context, "language": language})
 
 
 @lru_cache(maxsize=64)
@@ -63,19 +98,24 @@ def page(
     status: int = 200,
     form_action: str | None = "'self'",
     origins: Sequence[str] = (),
+    language: Language | None = None,
 ) -> Response:
     """A page. `form_action` None is for pages whose post may end at an app: Chromium judges every redirect by it.
 
-    `origins` are of others whose scripts and frames it shows.
+    `origins` are of others whose scripts and frames it shows. `language` is for who develops the app; people choose.
+    Its foot leads back to `here`, or where that is empty to whatever address the page has.
     """
     services = services_of(request)
     common = {
         "site_name": services.settings.site_name,
         "development": services.development,
         "reference": reference_of(request),
+        "languages": () if language else languages.others(services.settings, languages.language_of(request)),
+        "here": "" if request.method in ("GET", "HEAD") else "/",
     }
+    language = language or languages.language_of(request)
     policy = _policy(origins) if form_action is None else f"{_policy(origins)}; form-action {form_action}"
-    return HTMLResponse(render(template, {**common, **context}), status, {"Content-Security-Policy": policy})
+    return HTMLResponse(render(template, {**common, **context}, language), status, {"Content-Security-Policy": policy})
 
 
 @lru_cache(maxsize=4)

@@ -20,20 +20,23 @@ from idp.store import consents, credentials, grants, handles, sessions, users
 from idp.store.credentials import Listed
 from idp.store.db import Connection, Transaction
 from idp.store.users import Person, canonical
-from idp.web import links, mails, notices, throttle
+from idp.web import languages, links, mails, notices, throttle
 from idp.web.links import Link
 from idp.web.notices import Notice
 from idp.web.origin import network_of, origin_of
+from idp.wording import Text
 
 PAGE = "/recover"
 LIFETIME = timedelta(hours=1)
 OF_OPERATOR = timedelta(hours=24)
 WINDOW = timedelta(days=7)  # after a wait
 _DROPS, _STARTS, _BY_MAIL, TICKET = "drops", "starts", "by_mail", "ticket"
-_SET_PASSWORD = Notice("You are back in your account", "A new password was set for your account by a link for it.")
+_SET_PASSWORD = Notice(
+    Text("You are back in your account"), Text("A new password was set for your account by a link for it.")
+)
 _FACTORS_GONE = Notice(
-    "You are back in your account",
-    "A new password was set for your account by a link for it, and second factors of it count no more.",
+    Text("You are back in your account"),
+    Text("A new password was set for your account by a link for it, and second factors of it count no more."),
 )
 
 
@@ -136,7 +139,9 @@ async def ask(
         return
     context = {"link": url, "locked": person is not None and person.disowned_at is not None}
     to = person.email if person else address
-    mail = mails.written(services, to, "A new password for your account", "recover", context)
+    claims = person.claims if person else {}
+    language = languages.of_person(services.settings, claims, languages.language_of(request))
+    mail = mails.written(services, to, Text("A new password for your account"), "recover", context, language)
     await mails.put(transaction, services, mail, until, decoy=person is None)
 
 
@@ -146,7 +151,9 @@ async def by_operator(transaction: Transaction, services: Services, person: Pers
     about = {_DROPS: drops, _STARTS: None, _BY_MAIL: False, TICKET: None, notices.EMAIL: canonical(person.email)}
     secret = await links.issue(transaction, handles.RECOVERY, person.id, now, now + OF_OPERATOR, **about)
     await audit.record(transaction, services, Event.RECOVERY_ASKED, COMMAND_LINE, subject=person.subject, waits=False)
-    notice = Notice("A way back into your account", "A link was made for your account by which a new password is set.")
+    notice = Notice(
+        Text("A way back into your account"), Text("A link was made for your account by which a new password is set.")
+    )
     await notices.send(transaction, services, person, notice, request=None)
     return links.url(services, PAGE, secret)
 
@@ -267,15 +274,21 @@ async def _end_access(transaction: Transaction, services: Services, person: Pers
 
 
 def _waiting(person: Person, starts: datetime, until: datetime) -> Notice:
-    when = f"{starts:%Y-%m-%d %H:%M} UTC", f"{until:%Y-%m-%d %H:%M} UTC"
+    about: dict[str, object] = {"starts": starts, "until": until}
     if person.disowned_at is not None:
         return Notice(
-            "Your account is locked",
-            f"From {when[0]} until {when[1]} the link below sets a new password and unlocks your account. "
-            "Passkeys, apps and recovery codes that were set up in the last thirty days are taken away then.",
+            Text("Your account is locked"),
+            Text(
+                "From %(starts)s until %(until)s the link below sets a new password and unlocks your account. "
+                "Passkeys, apps and recovery codes that were set up in the last thirty days are taken away then.",
+                about,
+            ),
         )
     return Notice(
-        "Somebody asked for a way back into your account",
-        f"From {when[0]} until {when[1]} the link below sets a new password and takes all second factors and passkeys "
-        "away. Signing in with both factors before calls it off.",
+        Text("Somebody asked for a way back into your account"),
+        Text(
+            "From %(starts)s until %(until)s the link below sets a new password and takes all second factors and "
+            "passkeys away. Signing in with both factors before calls it off.",
+            about,
+        ),
     )

@@ -90,7 +90,7 @@ def refused_answer(request: Request, error: str, description: str, reason: str) 
 
 def refused_page(request: Request, problem: Problem, reason: str) -> None:
     """The same for what is no error of the protocol: a page says so."""
-    kept = {"description": problem.title, "reason": harmless(reason)}
+    kept = {"description": str(problem.title), "reason": harmless(reason)}
     log.warning("refused", reference=reference_of(request), reason=kept["reason"])
     _record(request, f"http_{problem.status}", kept)
 

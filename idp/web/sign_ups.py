@@ -17,7 +17,9 @@ from idp.store import handles, users
 from idp.store.db import Transaction
 from idp.store.users import NotAnEmail, canonical
 from idp.web import links, mails, own
+from idp.web.languages import Language
 from idp.web.links import Link
+from idp.wording import Text
 
 PAGE = "/sign-up"
 LIFETIME, INVITATION_LIFETIME = timedelta(hours=1), timedelta(days=7)
@@ -92,25 +94,33 @@ def url(services: Services, secret: str) -> str:
     return links.url(services, PAGE, secret)
 
 
-def written(services: Services, joining: Joining, secret: str, *, has_account: bool) -> Mail:
+def written(services: Services, joining: Joining, secret: str, language: Language, *, has_account: bool) -> Mail:
     """The mail with the link, or that says that there is an account: it holds no word of who asked for it."""
     site = services.settings.site_name
-    subject = f"Your account at {site}" if has_account or not joining.invited else f"An invitation to {site}"
+    subject = Text("Your account at %(site)s", {"site": site})
+    if joining.invited and not has_account:
+        subject = Text("An invitation to %(site)s", {"site": site})
     context = {
         "has_account": has_account,
         "invited": joining.invited,
         "link": url(services, secret),
         "sign_in": services.settings.issuer + own.confirm(own.HOME),
     }
-    return mails.written(services, joining.email, subject, "sign_up", context)
+    return mails.written(services, joining.email, subject, "sign_up", context, language)
 
 
 async def send(
-    transaction: Transaction, services: Services, joining: Joining, now: datetime, *, has_account: bool = False
+    transaction: Transaction,
+    services: Services,
+    joining: Joining,
+    now: datetime,
+    language: Language,
+    *,
+    has_account: bool = False,
 ) -> None:
     """A link by mail. As much is done where somebody has the address, or may not join."""
     until = now + (INVITATION_LIFETIME if joining.invited else LIFETIME)
     secret = await issue(transaction, joining, now, until)
-    mail = written(services, joining, secret, has_account=has_account)
+    mail = written(services, joining, secret, language, has_account=has_account)
     decoy = not has_account and not may_join(services.settings, joining)
     await mails.put(transaction, services, mail, until, decoy=decoy)

@@ -25,6 +25,7 @@ from idp.web.origin import network_of, origin_of
 from idp.web.problems import Problem
 from idp.web.refusals import refused_page
 from idp.web.work import Worker
+from idp.wording import Text
 
 log = structlog.get_logger("idp.web.throttle")
 
@@ -235,8 +236,8 @@ def no_mail(request: Request, left: timedelta, back: str) -> Response:
 
 
 def _refused(request: Request, problem: Problem, retry: timedelta, policy: str, back: str) -> Response:
-    problem = problem.with_link(back, "Go back")
-    refused_page(request, problem, problem.what)
+    problem = problem.with_link(back, Text("Go back"))
+    refused_page(request, problem, str(problem.what))
     response = problems.problem_page(request, problem)
     seconds = whole_seconds(retry)
     response.headers["Retry-After"] = str(seconds)

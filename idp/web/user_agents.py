@@ -1,7 +1,14 @@
 """What a browser is, in words that a person knows: by what it says of itself, which nothing relies on."""
 
+from datetime import datetime
+
 from starlette.requests import Request
 
+from idp.factors import passkey
+from idp.web.languages import language_of
+from idp.wording import Text
+
+_ON = " on "
 # The first that is found in the header User-Agent counts: each names those after it as well.
 _PLATFORMS = (
     ("iPhone", "iPhone"),
@@ -24,10 +31,21 @@ _BROWSERS = (
 )
 
 
+def passkey_name(request: Request, aaguid: str, now: datetime) -> str:
+    """What a passkey that is made in this browser is called, in its person's language."""
+    return str(language_of(request).words(passkey.name_of(aaguid, platform(request), now)))
+
+
+def in_words(device: str) -> Text | str:
+    """Of what `device` said once."""
+    browser, on, system = device.partition(_ON)
+    return Text("%(browser)s on %(system)s", {"browser": browser, "system": system}) if on else device
+
+
 def device(request: Request) -> str:
     """Such as "Firefox on Windows"; empty where it says nothing that we know."""
     browser, where = _first(request, _BROWSERS), platform(request)
-    return f"{browser} on {where}" if browser and where else browser or where
+    return f"{browser}{_ON}{where}" if browser and where else browser or where
 
 
 def platform(request: Request) -> str:

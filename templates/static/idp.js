@@ -29,10 +29,10 @@ all("#caps", (hint) => {
 
 // How many characters a new password lacks; the server counts in the same way.
 all("[data-least]", (field) => {
-  const hint = document.getElementById("length"), least = +field.dataset.least, rule = hint.textContent;
+  const hint = document.getElementById("length"), least = +field.dataset.least, rule = hint.textContent, lacks = field.dataset.lacks.split("|");
   field.addEventListener("input", () => {
     const lack = least - Math.min([...field.value].length, [...field.value.normalize("NFKC")].length);
-    hint.textContent = !field.value ? rule : lack > 0 ? `${lack} more character${lack > 1 ? "s" : ""}.` : "Long enough.";
+    hint.textContent = !field.value ? rule : lack > 0 ? lacks[lack - 1] : field.dataset.enough;
   });
 });
 
@@ -41,7 +41,7 @@ all("[data-copy]", (button) => {
   button.hidden = false;
   button.onclick = async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.replace(/\s/g, ""));
-    button.nextElementSibling.textContent = "Copied";
+    button.nextElementSibling.textContent = button.dataset.copied;
   };
 });
 
@@ -61,7 +61,7 @@ all("[data-wait]", (button) => {
   const tick = () => {
     const left = Math.ceil((until - performance.now()) / 1000);
     button.disabled = left > 0;
-    button.textContent = left > 0 ? `${text} (${left} s)` : text;
+    button.textContent = left > 0 ? button.dataset.waiting.replace("#", left) : text;
     if (left > 0) return setTimeout(tick, 250);
     hint.textContent = hint.dataset.now;
   };

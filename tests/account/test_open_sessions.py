@@ -58,7 +58,7 @@ def test_se_11_a_person_sees_with_what_from_where_and_since_when(provider: Provi
     assert page.text.count("This browser") == 1
     for address in ("203.0.113.7", "198.51.100.9"):
         assert f"from <bdi>{address}</bdi>" in page.text
-    assert len(re.findall(r"Signed in on \d{4}-\d\d-\d\d \d\d:\d\d \(UTC\)", page.text)) == 2
+    assert len(re.findall(r"Signed in on \d+ \w+ \d{4}, \d\d:\d\d:\d\d\u00a0UTC", page.text)) == 2
 
 
 def test_apps_stand_under_the_session_by_which_they_have_access(provider: Provider) -> None:

@@ -92,29 +92,40 @@ def page(windows: Windows) -> Page:
     return windows.page()
 
 
-@pytest.fixture(scope="session")
-def provider(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) -> Iterator[Provider]:
-    """A provider as it is in production, with the person Ana."""
-    mail = {"smtp_url": mail_server.url, "email_codes": "sign_in", "sign_up": "open"}
-    with running(tmp_path_factory.mktemp("browser"), name="Example sign-in", **mail) as provider:
-        provider.create_user()
-        for email, name in (("ben", "Ben"), ("elif", "Elif"), ("finn", "Finn"), ("gwen", "Gwen")):
-            provider.create_user(f"{email}@example.test", name=f"{name} Example")
-        for email in ("cleo", "dora", "una"):  # no mail is a second factor of who has an address that nobody verified
-            by_name = ("--name", f"{email.title()} Example", "--password-stdin")
-            provider.cli("user", "create", f"{email}@example.test", *by_name, stdin=PASSWORD + "\n")
-        leaked = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("password1234")
-        provider.cli("user", "create", "leah@example.test", "--password-hash-stdin", stdin=leaked)
-        yield provider
+def people(provider: Provider) -> None:
+    """Ana, and others for the pages that she does not see."""
+    provider.create_user()
+    for email, name in (("ben", "Ben"), ("elif", "Elif"), ("finn", "Finn"), ("gwen", "Gwen")):
+        provider.create_user(f"{email}@example.test", name=f"{name} Example")
+    for email in ("cleo", "dora", "una"):  # no mail is a second factor of who has an address that nobody verified
+        by_name = ("--name", f"{email.title()} Example", "--password-stdin")
+        provider.cli("user", "create", f"{email}@example.test", *by_name, stdin=PASSWORD + "\n")
+    leaked = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("password1234")
+    provider.cli("user", "create", "leah@example.test", "--password-hash-stdin", stdin=leaked)
 
 
-@pytest.fixture(scope="session")
-def registered(provider: Provider, mail_server: Catcher) -> Iterator[App]:
+@contextmanager
+def app_of(provider: Provider, mail_server: Catcher) -> Iterator[App]:
     with site() as served:
         scope = "openid profile email phone offline_access"
         bye = ("--post-logout-redirect-uri", f"{served.origin}/bye")
         client = provider.create_client("--scope", scope, *bye, redirect_uri=f"{served.origin}/callback")
         yield App(provider, client, served, mail_server)
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory, mail_server: Catcher) -> Iterator[Provider]:
+    """A provider as it is in production, with the person Ana."""
+    mail = {"smtp_url": mail_server.url, "email_codes": "sign_in", "sign_up": "open"}
+    with running(tmp_path_factory.mktemp("browser"), name="Example sign-in", **mail) as provider:
+        people(provider)
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def registered(provider: Provider, mail_server: Catcher) -> Iterator[App]:
+    with app_of(provider, mail_server) as app:
+        yield app
 
 
 @pytest.fixture

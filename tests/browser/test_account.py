@@ -115,7 +115,7 @@ def test_38_a_passkey_is_called_by_where_it_was_made_and_says_what_became_of_it(
     today = datetime.now(UTC)
     assert names(page) == [f"Passkey on Linux, {today:%b %Y}"]
     about = page.locator(".apps .card").inner_text()
-    assert f"Added on {today:%Y-%m-%d} (UTC), last used on {today:%Y-%m-%d} (UTC)" in about
+    assert f"Added on {today:%-d %b %Y} (UTC), last used on {today:%-d %b %Y} (UTC)" in about
     assert "Copied to your other devices" not in about
     keys.change(backupEligibility=True, backupState=True)
     rows(app, "DELETE FROM credentials WHERE factor = 'passkey'")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
-from idp.web.pages import STATIC
+from idp.web.folder import STATIC
 from tests.browser.chrome import Windows
 from tests.browser.conftest import App, allow, name_oneself, press, sign_in
 from tests.browser.sites import site

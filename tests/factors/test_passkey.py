@@ -69,7 +69,7 @@ def test_wa_17_what_is_asked_for_when_one_is_made() -> None:
 def test_a_passkey_is_made_and_used(algorithm: str, flags: int) -> None:
     device = Device(ORIGIN, flags, counter=4, aaguid=bytes.fromhex("d548826e79b4db40a3d811116f7e8349"))
     data = registered(device.create(CREATE, KEYS[algorithm]))
-    assert passkey.name_of(data["aaguid"], "", NOW) == "Bitwarden, Jan 2027"
+    assert str(passkey.name_of(data["aaguid"], "", NOW)) == "Bitwarden, Jan 2027"
     assert (data["sign_count"], data["transports"], data["discoverable"]) == (4, ["internal"], True)
     used = asserted(device.get(GET), data)
     assert used.user_verified == bool(flags & UV)
@@ -376,9 +376,9 @@ def test_whether_it_is_found_without_a_name_is_known_where_the_browser_says_so(s
 
 def test_a_name_is_what_its_maker_calls_it_or_its_person() -> None:
     google, nobody = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4", "00000000-0000-0000-0000-000000000000"
-    assert passkey.name_of(google, "Android", NOW) == "Google Password Manager, Jan 2027"
-    assert passkey.name_of(nobody, "Windows", NOW) == "Passkey on Windows, Jan 2027"
-    assert passkey.name_of(nobody, "", NOW) == "Passkey, Jan 2027"
+    assert str(passkey.name_of(google, "Android", NOW)) == "Google Password Manager, Jan 2027"
+    assert str(passkey.name_of(nobody, "Windows", NOW)) == "Passkey on Windows, Jan 2027"
+    assert str(passkey.name_of(nobody, "", NOW)) == "Passkey, Jan 2027"
     assert passkey.renamed({"name": "old"}, "  My   phone ") == {"name": "My phone"}
     assert passkey.renamed({"name": "old"}, " \n ") is None
     assert passkey.renamed({"name": "old"}, "a\u202eb") is None

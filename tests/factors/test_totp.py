@@ -97,4 +97,4 @@ def test_an_app_is_told_what_it_needs() -> None:
     ],
 )
 def test_a_device_has_a_name_that_can_be_shown(typed: str | None, name: str) -> None:
-    assert totp.name_of(typed) == name
+    assert totp.name_of(typed, "Authenticator app") == name

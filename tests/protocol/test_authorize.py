@@ -54,7 +54,7 @@ def request(*repeated: tuple[str, str], **changes: str | None) -> Params:
 
 
 # Accepted, and of no effect so far.
-WITHOUT_EFFECT = ("ui_locales", "claims_locales", "acr_values", "display", "made_up")
+WITHOUT_EFFECT = ("claims_locales", "acr_values", "display", "made_up")
 
 
 def read_hint(token: str) -> IdTokenHint:
@@ -115,6 +115,24 @@ def test_parameters_that_nobody_knows_are_ignored() -> None:
     """RFC 6749 section 3.1."""
     asked = accepted(request(made_up="1", claims="{}", ui_locales="../x", acr_values="y", display="popup"))
     assert asked == accepted(request())
+
+
+@pytest.mark.parametrize(
+    ("sent", "judged"),
+    [
+        (None, ()),
+        ("de-AT de en", ("de-AT", "de", "en")),
+        ("de  en", ("de", "en")),
+        ("../x de%00 %s en", ("en",)),
+        ("x" * 10_000, ()),
+        (" ".join(["de"] * 5000), ("de",) * 8),
+    ],
+)
+def test_un_07_of_the_languages_that_an_app_wants_those_that_are_tags_are_kept(
+    sent: str | None, judged: tuple[str, ...]
+) -> None:
+    """The attacker sends a path, control characters, or ten kilobytes of languages."""
+    assert accepted(request(ui_locales=sent)).ui_locales == judged
 
 
 @pytest.mark.parametrize("changes", [{}, {"prompt": "none"}, {"max_age": "0", "nonce": None, "state": None}])

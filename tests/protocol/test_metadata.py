@@ -9,7 +9,7 @@ from idp.protocol.registration import Registration, register
 from idp.routes import API, PAGES
 from tests.protocol.samples import CALLBACK, CHALLENGE, CONFIDENTIAL, ISSUER, no_hint, params
 
-DOCUMENT = metadata.document(ISSUER)
+DOCUMENT = metadata.document(ISSUER, ("de", "en"))
 ENDPOINTS = {name: value for name, value in DOCUMENT.items() if name.endswith(("_endpoint", "_uri"))}
 
 
@@ -21,7 +21,7 @@ def test_pk_10_s256_is_the_one_challenge_method() -> None:
 def test_the_issuer_is_the_one_that_is_set() -> None:
     """OpenID Connect Discovery section 4.3: a client compares it with where it got the document."""
     assert DOCUMENT["issuer"] == ISSUER
-    assert metadata.document("http://localhost:8000")["issuer"] == "http://localhost:8000"
+    assert metadata.document("http://localhost:8000", ("en",))["issuer"] == "http://localhost:8000"
 
 
 def test_what_openid_connect_discovery_and_rfc_8414_require_is_there() -> None:

@@ -151,7 +151,7 @@ def test_a_client_that_acts_for_itself_gets_nothing_it_may_not_have(requested: s
 def test_every_scope_has_words_for_the_consent_page(scope: str) -> None:
     words = scopes.describe(scope, {})
     assert words.title
-    assert words.line.endswith(".")
+    assert str(words.line).endswith(".")
 
 
 def test_a_scope_of_an_app_is_shown_by_its_own_name() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from idp import passkeys
+from idp.factors import passkey as rules
 from idp.services import Services
 from idp.store import users
 from tests.authenticators import Device
@@ -25,6 +26,7 @@ def given(provider: Provider, device: Device, email: str = EMAIL, **changes: Any
         ceremony, known = await passkeys.creation(services.database, services, "session", "browser", person.id)
         options = passkeys.creation_options(services, ceremony, known, (person.email, person.name))
         data = await passkeys.made(services, ceremony, json.dumps(device.create(options)))
+        data["name"] = str(rules.name_of(data["aaguid"], "", services.clock()))
         async with services.database.transaction() as transaction:
             assert await users.locked(transaction, person.id)
             assert await passkeys.add(transaction, services, ceremony, data | changes)

@@ -15,6 +15,7 @@ from tests.signin.reading import expire, heading_of, page_of, path_of, post, sid
 
 # A cross-site post is how these requests may come; it carries no authority and changes nothing of a person's.
 EXEMPT = {"/authorize", "/logout"}
+EXEMPT |= {"/language"}  # it changes what language this browser reads; its origin is checked all the same
 # Their forms belong to a link that was mailed, and have tests of their own beside what they do.
 MAILED = {"/recover", "/not-me", "/email-change", "/sign-up", "/sign-up/passkey"}
 POSTS = sorted(

@@ -91,9 +91,9 @@ def test_an_error_page_has_all_that_a_person_needs_to_go_on(
     assert f'<h2 id="turn">{turn}</h2>\n<p>' in page.text
     assert page.text.count('class="act"') <= 1  # one next step
     assert "data-copy" in page.text
-    found = re.search(r"<dd>(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC</dd>", page.text)
+    found = re.search(r"<dd>(\d+ \w+ \d{4}, \d\d:\d\d:\d\d)\u00a0UTC</dd>", page.text)
     assert found is not None
-    shown = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    shown = datetime.strptime(found[1], "%d %B %Y, %H:%M:%S").replace(tzinfo=UTC)
     assert abs(datetime.now(UTC) - shown) < timedelta(minutes=1)
 
 

@@ -147,7 +147,7 @@ def test_pw_05_a_new_one_that_would_be_guessed_is_refused_in_words(
     browser.submit(action="/new-password", new_password=typed)
     assert step_of(browser) == Step.NEW_PASSWORD
     assert title_of(page_of(browser)).startswith("Error: ")
-    assert told in page_of(browser).text
+    assert str(told) in page_of(browser).text
     assert count(installation, SESSIONS) == sessions
     browser.submit(action="/new-password", new_password=NEW)
     assert step_of(browser) == "consent"

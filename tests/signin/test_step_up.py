@@ -264,7 +264,7 @@ def test_before_a_policy_starts_a_device_may_be_put_off(installation: Provider, 
     policy(installation, app, "required", TOMORROW)
     with_password(browser, app.url())
     assert step_of(browser) == "enrol"
-    assert f"From {TOMORROW:%Y-%m-%d} (UTC) on, Billing asks you" in page_of(browser).text
+    assert f"From {TOMORROW:%-d %b %Y} (UTC) on, Billing asks you" in page_of(browser).text
     assert count(installation, SESSIONS) == 0
     browser.submit("later", action="/later")
     assert "code" in allowed(browser)
@@ -301,9 +301,9 @@ def test_mf_02_what_an_app_asks_for_itself_is_not_put_off(installation: Provider
 
 
 def test_everybody_may_put_it_off_until_the_day_that_the_server_names(tmp_path_factory: pytest.TempPathFactory) -> None:
-    day = f"{TOMORROW:%Y-%m-%d}"
+    day = f"{TOMORROW:%-d %b %Y}"
     folder = tmp_path_factory.mktemp("announced")
-    with running(folder, second_factor="required", second_factor_from=day) as provider:
+    with running(folder, second_factor="required", second_factor_from=f"{TOMORROW:%Y-%m-%d}") as provider:
         provider.create_user()
         app, browser = App(provider.create_client()), Browser(provider.issuer)
         with_password(browser, app.url())

@@ -7,6 +7,7 @@ from typing import Any
 
 from idp import base64url
 from idp.factors.passkey.authenticators import MAKERS
+from idp.wording import Month, Text
 
 NAME = "passkey"
 CHALLENGE_LIFETIME = timedelta(minutes=5)
@@ -77,9 +78,14 @@ def user_handle_of(known: Sequence[dict[str, Any]]) -> bytes | None:
     return bytes_of(known[0]["user_handle"]) if known else None
 
 
-def name_of(aaguid: str, platform: str, now: datetime) -> str:
+def name_of(aaguid: str, platform: str, now: datetime) -> Text:
     """What a new passkey is called until its person says otherwise: who keeps it, or else where it was made."""
-    return f"{MAKERS.get(aaguid) or (f'Passkey on {platform}' if platform else 'Passkey')}, {now:%b %Y}"
+    about: dict[str, object] = {"month": Month(now.date())}
+    if aaguid in MAKERS:
+        return Text("%(maker)s, %(month)s", about | {"maker": MAKERS[aaguid]})
+    if platform:
+        return Text("Passkey on %(system)s, %(month)s", about | {"system": platform})
+    return Text("Passkey, %(month)s", about)
 
 
 def is_on_a_phone_or_computer(data: dict[str, Any]) -> bool:
