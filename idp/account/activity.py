@@ -22,6 +22,8 @@ WORDS: Mapping[str, Text] = {
     Event.SIGN_IN_SUCCEEDED: Text("Signed in"),
     Event.SIGN_IN_FAILED: Text("Somebody tried to sign in and did not get in"),
     Event.EMAIL_CODE_SENT: Text("A code to sign in was asked for by mail"),
+    Event.SIGN_UP_ASKED: Text("Somebody asked for an account with your address"),
+    Event.EMAIL_VERIFIED: Text("The e-mail address was confirmed"),
     Event.FACTOR_ACCEPTED: Text("One step of a sign-in was right, and another one was asked for"),
     Event.FACTOR_ENROLLED: Text("A way to sign in was added"),
     Event.FACTOR_PUT_OFF: Text("Setting up a second step was put off"),

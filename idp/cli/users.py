@@ -344,5 +344,4 @@ def _record(person: Person) -> dict[str, Any]:
         "disabled_at": person.disabled_at,
         "disowned_at": person.disowned_at,
         "recovery_from": person.recovery_from,
-        "deletion_at": person.deletion_at,
     }

@@ -79,7 +79,7 @@ async def _posted(request: Request, act: Callable[[Request, Link, Params], Await
     except (Forged, InvalidRequest) as error:
         refused_page(request, problems.FORGED, str(error))
         return problems.problem_page(request, problems.FORGED.with_link(sign_ups.PAGE, Text("Back to the page")))
-    return RedirectResponse(sign_ups.PAGE, 303) if link is None else await act(request, link, form)
+    return _over(request) if link is None else await act(request, link, form)
 
 
 async def _with_password(request: Request, link: Link, form: Params) -> Response:

@@ -59,10 +59,8 @@ _OTHER_PERSON = {
     "field": "username",
     "message": Text("You are signed in, but the app asks for the account that you used there before."),
 }
-_NAME_FAULTS = {NO_NAME: _NO_NAME, OTHER_PERSON: _OTHER_PERSON}
-
-
 _OTHER_PAGES = ("recover", "sign-up")
+_NAME_FAULTS = {NO_NAME: _NO_NAME, OTHER_PERSON: _OTHER_PERSON}
 
 
 async def show(interaction: Interaction) -> Response:

@@ -54,13 +54,12 @@ class User(SQLModel, table=True):
 
     Devices that they signed in with before `devices_valid_from` are known no more, and links that were mailed before
     `links_valid_from` do nothing. Who was told of a sign-in that was not theirs locked it at `disowned_at`, which
-    disables it as well. Second factors may be recovered by mail from `recovery_from` on; all goes at `deletion_at`.
+    disables it as well. Second factors may be recovered by mail from `recovery_from` on.
     Who has the `former_email` may take the account back for some days after `email_changed_at`. Mails from before
     `recovered_at` lock it no more.
     """
 
     __tablename__ = "users"
-    __table_args__ = (Index("ix_users_deletion_at", "deletion_at", **only_where("deletion_at IS NOT NULL")),)
     id: str = Field(primary_key=True)
     pseudonym: str = Field(unique=True)
     email: str
@@ -75,7 +74,6 @@ class User(SQLModel, table=True):
     disowned_at: datetime | None = time_column(nullable=True)
     links_valid_from: datetime | None = time_column(nullable=True)
     recovery_from: datetime | None = time_column(nullable=True)
-    deletion_at: datetime | None = time_column(nullable=True)
     former_email: str | None = None
     email_changed_at: datetime | None = time_column(nullable=True)
     recovered_at: datetime | None = time_column(nullable=True)

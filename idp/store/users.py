@@ -154,7 +154,6 @@ class Person:
     disowned_at: datetime | None = None
     links_valid_from: datetime | None = None
     recovery_from: datetime | None = None
-    deletion_at: datetime | None = None
     former_email: str | None = None
     email_changed_at: datetime | None = None
     recovered_at: datetime | None = None
@@ -212,7 +211,6 @@ async def create(
         disowned_at=None,
         links_valid_from=None,
         recovery_from=None,
-        deletion_at=None,
         former_email=None,
         email_changed_at=None,
         recovered_at=None,

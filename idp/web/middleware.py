@@ -36,7 +36,7 @@ _UNLESS_SET = (
     (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_MAYBE_SECRET = re.compile(r"[A-Za-z0-9_-]{24,}")
+_MAYBE_SECRET = re.compile(r"[A-Za-z0-9_-]{40,}")
 _ERRORS = {500: "server_error", 503: "temporarily_unavailable"}
 _HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 

@@ -1,4 +1,4 @@
-"""What a person's mails may still do, and when an account is given up.
+"""What a person's mails may still do, and an account that is locked because it was not them.
 
 Revision 0011, after 0010.
 """
@@ -12,17 +12,14 @@ branch_labels = None
 depends_on = None
 
 TIME = sa.DateTime(timezone=True).with_variant(sa.String(27), "sqlite")
-COLUMNS = ("disowned_at", "links_valid_from", "recovery_from", "deletion_at")
+COLUMNS = ("disowned_at", "links_valid_from", "recovery_from")
 
 
 def upgrade() -> None:
     for column in COLUMNS:
         op.add_column("users", sa.Column(column, TIME, nullable=True))
-    due = sa.text("deletion_at IS NOT NULL")
-    op.create_index(op.f("ix_users_deletion_at"), "users", ["deletion_at"], sqlite_where=due, postgresql_where=due)
 
 
 def downgrade() -> None:
-    op.drop_index(op.f("ix_users_deletion_at"), "users")
     for column in reversed(COLUMNS):
         op.drop_column("users", column)

@@ -30,6 +30,7 @@ OF_NOBODY = {
     Event.KEY_ROTATED,
     Event.SECRETS_RESEALED,
     Event.USER_DELETED,
+    Event.USER_INVITED,
 }
 
 

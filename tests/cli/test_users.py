@@ -11,7 +11,7 @@ from tests.oauth.wire import sql
 from tests.provider import TLS, Browser, Provider, authorize_url, pkce, token_request, tokens_for
 
 SHAPE = {"sub", "email", "email_verified", "name", "claims", "created_at", "updated_at", "disabled_at"}
-SHAPE |= {"disowned_at", "recovery_from", "deletion_at"}
+SHAPE |= {"disowned_at", "recovery_from"}
 PASSWORD = "a password of some length"
 
 

@@ -238,10 +238,8 @@ def test_only_people_of_the_domains_get_a_link_and_the_page_says_which(
     for email in (FOREIGN, "zoe@sub.example.test", "zoe@example.test.evil.test", "zoe@notexample.test"):
         asked(members, club, email)
     asked(members, club, "ZOE@EXAMPLE.TEST")
-    assert mail_server.newest()["to"] == "ZOE@EXAMPLE.TEST"
-    assert [mail["to"] for mail in mail_server.mails] == ["ZOE@EXAMPLE.TEST"]
     eventually(club, "SELECT count(*) FROM outbox WHERE kind = 'mail'", 0)
-    assert len(mail_server.mails) == 1
+    assert [mail["to"] for mail in mail_server.mails if "account at" in str(mail["subject"])] == ["ZOE@EXAMPLE.TEST"]
 
 
 def test_a_signed_in_person_whose_address_nobody_verified_is_another_matter(
@@ -254,5 +252,6 @@ def test_a_signed_in_person_whose_address_nobody_verified_is_another_matter(
     browser.submit(action="/password", password=NEW_PASSWORD)
     browser.open("/account/security")
     assert "Confirm your address" not in page_of(browser).text
-    assert browser.open(link_in(mail_server.newest(), PAGE)).status_code == 410
+    used = next(mail for mail in mail_server.mails if f"{PAGE}/" in text_of(mail))
+    assert browser.open(link_in(used, PAGE)).status_code == 410
     assert PASSWORD not in page_of(browser).text
