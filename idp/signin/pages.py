@@ -337,11 +337,10 @@ async def _enrol_passkey_page(interaction: Interaction) -> Response:
 
 
 def _why_enrol(interaction: Interaction) -> Text:
-    app, provider = interaction.client.client_name, interaction.services.settings.site_name
-    by_provider, since = interaction.services.settings.second_factor == REQUIRED, interaction.required_from
+    settings, since = interaction.services.settings, interaction.required_from
     day = None if interaction.demand.two_factors or since is None else since.date()
-    about: dict[str, object] = {"app": app, "site": provider, "day": day}
-    if interaction.asked.asks_for_two_factors or since is None or not by_provider:
+    about: dict[str, object] = {"app": interaction.client.client_name, "site": settings.site_name, "day": day}
+    if interaction.asked.asks_for_two_factors or since is None or settings.second_factor != REQUIRED:
         if day is None:
             return Text("%(app)s asks you for a second step at each sign-in.", about)
         return Text("From %(day)s (UTC) on, %(app)s asks you for a second step at each sign-in.", about)

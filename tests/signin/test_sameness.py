@@ -52,7 +52,7 @@ def told(answer: httpx2.Response, who: str) -> Told:
         for name, value in answer.headers.multi_items()
         if name not in ("date", "x-request-id")
     ]
-    text = re.sub(r"<dd>\d{4}-\d\d-\d\d [\d:]{8} UTC</dd>", "TIME", stripped(answer).replace(who, "WHO"))
+    text = re.sub(r"<dd>\d+ \w+ \d{4}, [\d:]{8}\u00a0UTC</dd>", "TIME", stripped(answer).replace(who, "WHO"))
     text = re.sub(r'data-wait="\d+"', "data-wait", text).replace(f'content="{seconds};', 'content="SECONDS;')
     return Told(answer.status_code, tuple(sorted(headers)), re.sub(r"Wait \d+ (seconds?|minutes?)", "Wait", text))
 
