@@ -24,11 +24,21 @@ def common(interaction: Interaction, step: Step) -> dict[str, object]:
         "switch_action": f"{interaction.url}/switch",
         "recover": f"{interaction.url}/recover",
         "step": step.value,
-        "here": interaction.url,  # the address of the app's request would begin another one
+        "here": _here(interaction),
         "fixed": False,
         "work": working.asked(interaction),
         "captcha": working.widget(interaction) if step in _GUESSED_AT else None,
     }
+
+
+def _here(interaction: Interaction) -> str:
+    """Where the choice of a language leads back to, unless the browser says where it was made.
+
+    At the address of the app's request another sign-in begins, for which `ui_locales` would count anew.
+    """
+    request, asked = interaction.request, interaction.asked
+    can_come_back = request.method == "GET" and (request.url.path == interaction.url or not asked.ui_locales)
+    return "" if can_come_back else interaction.url
 
 
 def _app(interaction: Interaction) -> dict[str, str]:

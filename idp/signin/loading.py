@@ -125,7 +125,7 @@ def _page_token(interaction: Interaction) -> str:
 
 def _person_token(interaction: Interaction) -> str:
     if interaction.session is None:
-        return "nobody"
+        return "0"
     return csrf.token(interaction.services, interaction.attempt.id, interaction.browser, interaction.session.user_id)
 
 

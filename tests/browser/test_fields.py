@@ -36,6 +36,8 @@ def test_the_names_that_drivers_and_password_managers_know_stay(page: Page, app:
         ["BUTTON", "continue", "", "submit", None],
         ["BUTTON", "send-code", "", "submit", None],
         ["BUTTON", "use-passkey", "", "button", None],
+        ["BUTTON", "sign-up", "go", "submit", None],
+        ["BUTTON", "recover", "go", "submit", None],
     ]
     consent(page, app)
     assert page.evaluate(FORM) == [
