@@ -37,7 +37,7 @@ def _here(interaction: Interaction) -> str:
     At the address of the app's request another sign-in begins, for which `ui_locales` would count anew.
     """
     request, asked = interaction.request, interaction.asked
-    can_come_back = request.method == "GET" and (request.url.path == interaction.url or not asked.ui_locales)
+    can_come_back = request.method == "GET" and (request.scope["path"] == interaction.url or not asked.ui_locales)
     return "" if can_come_back else interaction.url
 
 
