@@ -161,6 +161,6 @@ def test_back_to_the_first_page_and_another_name(person: BrowserContext, app: Ap
     page.go_back()
     page.locator("#username").wait_for()
     if page.locator("form[action$='/password']").count():
-        press(page, "button[form=switch]")
+        press(page, "button[form=switch]:not([name])")
     sign_in(page)
     page.wait_for_url(f"{app.site.origin}/callback**")

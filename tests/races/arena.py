@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -127,6 +128,13 @@ def another_node(first: Provider, *arguments: str, **settings: str) -> Iterator[
         node.check_log()
     finally:
         node.stop()
+
+
+def nothing_on_its_way(arena: Arena) -> None:
+    deadline = time.monotonic() + 40
+    while arena.count("outbox WHERE kind = 'mail'"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def address(provider: Provider) -> Address:

@@ -1,6 +1,5 @@
 """Getting back in, at the moment at which somebody signs in, is asked for a code, or gets back in as well."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ from idp.web.notices import NOT_ME
 from idp.web.recoveries import PAGE
 from tests.mail import Catcher, mailed_link
 from tests.provider import PASSWORD, Browser, authorize_url
-from tests.races.arena import Arena
+from tests.races.arena import Arena, nothing_on_its_way
 from tests.races.swarm import Answer
 from tests.races.test_signin import press
 
@@ -56,13 +55,6 @@ def at_new_password(arena: Arena) -> Browser:
     browser = Browser(arena.provider.issuer)
     browser.open(arena.provider.cli("user", "recover", IDA)["link"].removeprefix(arena.provider.issuer))
     return browser
-
-
-def nothing_on_its_way(arena: Arena) -> None:
-    deadline = time.monotonic() + 40
-    while arena.count("outbox WHERE kind = 'mail'"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def statuses(answers: list[Answer]) -> set[int]:

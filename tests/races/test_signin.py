@@ -12,7 +12,7 @@ import pytest
 from idp.protocol.claims import ACR_TWO_FACTORS
 from tests.mail import Catcher, code_in, link_in
 from tests.provider import EMAIL, PASSWORD, Browser, authorize_url, forms, redeem
-from tests.races.arena import DORA, ROUNDS, Arena, sizes
+from tests.races.arena import DORA, ROUNDS, Arena, nothing_on_its_way, sizes
 from tests.races.swarm import Answer, request
 
 
@@ -118,7 +118,8 @@ def test_ra_03_one_code_by_mail_sent_to_every_worker_at_once_lets_one_in_once(
     url = authorize_url(arena.client, arena.proof.challenge)
     with arena.swarm() as swarm:
         for number in range(3):
-            mail_server.clear()
+            nothing_on_its_way(arena)
+            mail_server.clear()  # of those that tell of the sign-ins before
             browser = Browser(arena.provider.issuer)
             browser.open(url)
             browser.submit(action="/identify", username=EMAIL)
