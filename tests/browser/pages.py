@@ -171,6 +171,8 @@ def lost_device(page: Page, app: App) -> None:
 
 
 def lost_asked(page: Page, app: App) -> None:
+    """For the first time, so that it has to wait."""
+    query(app.provider, "UPDATE users SET recovery_from = NULL")
     no_mail_yet(app)
     lost_device(page, app)
     press(page, "#continue")
