@@ -19,7 +19,7 @@ from idp.services import Services, services_of
 from idp.store import credentials
 from idp.store.seal import SealBroken, from_text, to_text
 from idp.store.sessions import SignedIn
-from idp.web import csrf, own, problems, sessions
+from idp.web import cookies, csrf, own, problems, sessions
 from idp.web.csrf import Forged
 from idp.web.origin import note
 from idp.web.pages import page
@@ -56,6 +56,11 @@ class Asking:
         told = quick_json.encode({"kind": kind, "text": wording.dumped(text), "gone": gone})
         sealed = to_text(self.services.sealer.seal(told, _TOLD, self.session.sid))
         return RedirectResponse(f"{page}?{urlencode({**query, _TOLD: sealed})}", 303)
+
+    @cached_property
+    def browser(self) -> str:
+        """The cookie that names this browser and opens nothing."""
+        return cookies.read(self.request.headers, self.services.settings, cookies.BROWSER) or ""
 
     @cached_property
     def told(self) -> dict[str, Any] | None:

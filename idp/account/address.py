@@ -8,7 +8,7 @@ from idp.audit import Event
 from idp.protocol.params import Params
 from idp.store import handles, users
 from idp.store.users import Person, canonical
-from idp.web import cookies, languages, links, mail_limits, mails, own, sign_ups, throttle
+from idp.web import languages, links, mail_limits, mails, own, sign_ups, throttle
 from idp.web.links import Link
 from idp.web.origin import origin_of
 from idp.web.throttle import Guess
@@ -33,8 +33,7 @@ async def send(asking: Asking, _: Params) -> Response:
     person, services, now = await _unconfirmed(asking), asking.services, asking.now
     if person is None or not services.settings.smtp_url:
         return to(own.SECURITY)
-    browser = cookies.read(asking.request.headers, services.settings, cookies.BROWSER) or ""
-    guess = Guess(asking.request, services, browser, sign_ups.KIND, person.email, person)
+    guess = Guess(asking.request, services, asking.browser, sign_ups.KIND, person.email, person)
     if left := await mail_limits.take(guess):
         return throttle.no_mail(asking.request, left, own.ADDRESS)
     until = now + sign_ups.LIFETIME

@@ -10,7 +10,7 @@ from idp.factors.proofs import MULTIPLE, Proof
 from idp.protocol.claims import ACR_TWO_FACTORS
 from idp.store import grants, sessions, users
 from idp.store.db import Transaction
-from idp.web import cookies, devices, notices, own
+from idp.web import devices, notices, own
 from idp.web.origin import origin_of
 from idp.wording import Text
 
@@ -56,9 +56,7 @@ def done(asking: Asking, text: Text, gone: str = "", page: str = own.SECURITY) -
     `gone` is the user handle of a passkey that was removed, so that the browser hears of it though it was the last one.
     """
     response = asking.tell(page, DONE, text, gone=gone)
-    services, request = asking.services, asking.request
-    browser = cookies.read(request.headers, services.settings, cookies.BROWSER) or ""
-    devices.remember(response, request, services, browser, asking.session.user_id)
+    devices.remember(response, asking.request, asking.services, asking.browser, asking.session.user_id)
     return response
 
 

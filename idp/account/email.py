@@ -7,7 +7,7 @@ from idp.account.access import DONE, WRONG, Asking, to
 from idp.protocol.params import Params
 from idp.store import users
 from idp.store.users import NotAnEmail, canonical
-from idp.web import cookies, mail_limits, notices, own, sign_ups, throttle
+from idp.web import mail_limits, notices, own, sign_ups, throttle
 from idp.web.throttle import Guess
 from idp.wording import Text
 
@@ -38,8 +38,7 @@ async def change(asking: Asking, form: Params) -> Response:
         return asking.tell(own.EMAIL, WRONG, _SAME)
     if notices.former_email(person, now) is not None:
         return asking.tell(own.EMAIL, WRONG, _WAIT)
-    browser = cookies.read(asking.request.headers, services.settings, cookies.BROWSER) or ""
-    guess = Guess(asking.request, services, browser, throttle.RECOVERY, person.email, person)
+    guess = Guess(asking.request, services, asking.browser, throttle.RECOVERY, person.email, person)
     if left := await mail_limits.take(guess):
         return throttle.no_mail(asking.request, left, own.EMAIL)
     async with services.database.transaction() as transaction:

@@ -1,6 +1,6 @@
 """The links that change an address: of the mail to the old one, then of the mail to the new one."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -71,7 +71,7 @@ async def confirm(request: Request) -> Response:
     except (Forged, InvalidRequest) as error:
         return _halted(request, problems.FORGED.with_link(PAGE, Text("Back to the page")), str(error))
     async with services.database.transaction() as transaction:
-        problem = await _agreed(transaction, request, services, link, services.clock())
+        problem = await _agreed(transaction, request, services, link)
     if problem is not None:
         return _halted(request, problem)
     response = RedirectResponse(DONE if link.data[_PROVED] else f"{DONE}?next", 303)
@@ -83,12 +83,10 @@ async def done(request: Request) -> Response:
     return page(request, "account/email_changed.html", {"one_more": "next" in request.query_params})
 
 
-async def _agreed(
-    transaction: Transaction, request: Request, services: Services, link: Link, now: datetime
-) -> Problem | None:
+async def _agreed(transaction: Transaction, request: Request, services: Services, link: Link) -> Problem | None:
     transaction.durable()
     await users.locked(transaction, str(link.data["user_id"]))
-    person = await _owner(transaction, link)
+    now, person = services.clock(), await _owner(transaction, link)
     if person is None or not await links.take(transaction, handles.EMAIL_CHANGE, link, now):
         return problems.RECOVERY_OVER
     new = str(link.data[_NEW])

@@ -14,7 +14,7 @@ from idp.factors.proofs import DEVICES
 from idp.passkeys import Ceremony, Failed
 from idp.protocol.params import Params
 from idp.store import credentials
-from idp.web import cookies, own, user_agents
+from idp.web import own, user_agents
 from idp.web.refusals import refused_answer
 from idp.wording import Text
 
@@ -94,10 +94,8 @@ async def remove(asking: Asking, _: Params) -> Response:
 
 
 async def _ceremony(asking: Asking) -> tuple[Ceremony, list[dict[str, object]]]:
-    browser = cookies.read(asking.request.headers, asking.services.settings, cookies.BROWSER) or ""
-    return await passkeys.creation(
-        asking.services.database, asking.services, asking.session.sid, browser, asking.session.user_id
-    )
+    services, session = asking.services, asking.session
+    return await passkeys.creation(services.database, services, session.sid, asking.browser, session.user_id)
 
 
 async def _options(asking: Asking) -> dict[str, object]:

@@ -13,7 +13,7 @@ from idp.protocol.params import Params
 from idp.store import credentials, users
 from idp.store.credentials import StoredFactor
 from idp.store.db import Connection
-from idp.web import cookies, own, throttle
+from idp.web import own, throttle
 from idp.web.origin import network_of
 from idp.web.throttle import Guess
 from idp.wording import Text
@@ -88,7 +88,7 @@ async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Re
     """None where it is right. Wrong ones count as at the sign-in."""
     services, request = asking.services, asking.request
     person = await users.find(services.database, asking.session.user_id)
-    guess = Guess(request, services, _browser(asking), throttle.PASSWORD, asking.session.email, person)
+    guess = Guess(request, services, asking.browser, throttle.PASSWORD, asking.session.email, person)
     async with services.turns.of(guess.turn):
         tried = await throttle.tries(services.database, guess)
         if left := max(tried.left(asking.now), await throttle.address_left(guess)):
@@ -102,10 +102,6 @@ async def _check_current(asking: Asking, stored: StoredFactor, typed: str) -> Re
             await changes.record(transaction, asking, Event.PASSWORD_NOT_CHANGED, credentials.PASSWORD)
     await throttle.address_failed(guess)
     return asking.tell(asking.page, WRONG, _NOT_RIGHT)
-
-
-def _browser(asking: Asking) -> str:
-    return cookies.read(asking.request.headers, asking.services.settings, cookies.BROWSER) or ""
 
 
 async def _current(asking: Asking) -> StoredFactor | None:
