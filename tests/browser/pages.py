@@ -142,7 +142,7 @@ def mailed_factor(page: Page, app: App) -> None:
 
 def recover(page: Page, app: App) -> None:
     password(page, app)
-    page.locator("#recover").click()
+    press(page, "#recover")
 
 
 def recover_nobody(page: Page, app: App) -> None:
@@ -167,7 +167,7 @@ def lost_device(page: Page, app: App) -> None:
         page.context.clear_cookies()
         page.goto(app.url())
         sign_in(page, *LOST_DEVICE)
-    page.locator("#recover").click()
+    press(page, "#recover")
 
 
 def lost_asked(page: Page, app: App) -> None:
